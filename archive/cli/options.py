@@ -1,0 +1,122 @@
+"""Options that commands share, and the archive they open: settings first, then the database, founded if it is new."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, fields
+from functools import wraps
+from typing import Any, TypeVar
+
+import click
+
+from archive import settings
+from archive.database import transaction
+from archive.database.engine import Database
+from archive.errors import Misconfigured
+from archive.lifecycle import founding
+from archive.registry import snapshot
+from archive.registry.snapshot import Area, Registry
+from archive.registry.tables import OPERATIONS
+from archive.settings import Settings
+
+T = TypeVar("T")
+Command = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """What a command works on."""
+
+    settings: Settings
+    database: Database
+
+    @contextmanager
+    def read(self) -> Iterator[Any]:
+        """A connection in one read transaction."""
+        with transaction.read(self.database) as connection:
+            yield connection
+
+    def write(self, work: Callable[[Any], T]) -> T:
+        """Run `work` in one write transaction: all of it happens, or nothing."""
+        return transaction.write(self.database, work)
+
+    def registry(self) -> Registry:
+        """What the administrator decided, as it is now."""
+        with self.read() as connection:
+            return snapshot.read(connection)
+
+    def area(self, name: str) -> Area:
+        """An area by its name; raises Misconfigured."""
+        return named(self.registry().areas, name, "area", "archive area list")
+
+    def areas(self, name: str | None) -> list[Area]:
+        """One area, or all."""
+        return list(self.registry().areas.values()) if name is None else [self.area(name)]
+
+
+def named(known: Any, name: str, noun: str, listing: str) -> Any:
+    """One of the registry's things by its name; raises Misconfigured that says how to list them."""
+    if name not in known:
+        raise Misconfigured(f"There is no {noun} {name}; run: {listing}")
+    return known[name]
+
+
+def example(*lines: str) -> str:
+    """The end of a command's help."""
+    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def setting_options(command: Command) -> Command:
+    """--data, --database and --config, as `archive serve` has them."""
+    for option in (
+        click.option("--config", metavar="FILE", help="Settings file instead of ./archive.toml (ARCHIVE_CONFIG)."),
+        click.option("--database", metavar="URL", help="Address of the database (ARCHIVE_DATABASE)."),
+        click.option("--data", metavar="FOLDER", help="Data folder, by default ./archive-data (ARCHIVE_DATA)."),
+    ):
+        command = option(command)
+    return command
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def with_settings(command: Command) -> Command:
+    """Give a command its settings as first argument."""
+
+    @wraps(command)
+    def run(data: str | None, database: str | None, config: str | None, **given: Any) -> Any:
+        flags = {"data": data, "database": database, "config": config}
+        return command(settings.load(flags), **given)
+
+    return setting_options(run)
+
+
+def with_archive(command: Command) -> Command:
+    """Give a command the opened archive as first argument."""
+
+    @wraps(command)
+    def run(loaded: Settings, **given: Any) -> Any:
+        database, was_founded = founding.open_archive(loaded.data_folder, loaded.database_url)
+        with closing(database):
+            if was_founded:
+                click.echo(f"Made a new archive in {loaded.data_folder}.", err=True)
+            return command(Archive(loaded, database), **given)
+
+    return with_settings(run)
+
+
+class Operations(click.ParamType[tuple[str, ...]]):
+    """A list of operations, separated by commas."""
+
+    name = "operations"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        words = value if isinstance(value, tuple) else tuple(word.strip().lower() for word in value.split(","))
+        unknown = [word for word in words if word not in OPERATIONS]
+        if unknown:
+            self.fail(f"{', '.join(map(repr, unknown))}: expected a list of {','.join(OPERATIONS)}", param, ctx)
+        return words
+
+
+def properties(value: Any) -> dict[str, Any]:
+    """The fields of a frozen value, to be printed."""
+    return {field.name: getattr(value, field.name) for field in fields(value)}

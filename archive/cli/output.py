@@ -1,0 +1,125 @@
+"""What commands print: a table for people, aligned text for pipes, JSON for programs.
+
+Rows are mappings of names to values as they are; a name that ends in `_bytes` is a size and is shown to people with a
+unit. Rich draws on terminals, and is imported only there.
+"""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+import click
+
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+
+
+def table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]], *, as_json: bool, if_empty: str = "") -> None:
+    """Print rows; without any, say `if_empty` on standard error."""
+    if as_json:
+        listing([{name: row[name] for name in columns} for row in rows])
+        return
+    if not rows and if_empty:
+        click.echo(if_empty, err=True)
+        return
+    headings = [name.removesuffix("_bytes").replace("_", " ").upper() for name in columns]
+    cells = [[_cell(name, row[name]) for name in columns] for row in rows]
+    is_number = [bool(rows) and all(_is_number(row[name]) for row in rows) for name in columns]
+    if sys.stdout.isatty():
+        _rich_table(headings, cells, is_number)
+        return
+    for line in _aligned([headings, *cells], is_number):
+        click.echo(line)
+
+
+def facts(values: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print one thing: a line for each of its facts."""
+    if as_json:
+        click.echo(json.dumps(_json_value(values), ensure_ascii=False, indent=2))
+        return
+    labels = {name: name.removesuffix("_bytes").replace("_", " ") for name in values}
+    width = max(map(len, labels.values()))
+    for name, value in values.items():
+        click.echo(f"{labels[name]:<{width}}  {_cell(name, value)}")
+
+
+def listing(values: Sequence[Mapping[str, Any]]) -> None:
+    """Print things as a JSON array."""
+    click.echo(json.dumps(_json_value(list(values)), ensure_ascii=False, indent=2))
+
+
+def size(size_bytes: int) -> str:
+    """A size for people: three digits and a unit of powers of ten."""
+    amount, unit = float(size_bytes), 0
+    while amount >= 999.5 and unit < len(_UNITS) - 1:
+        amount, unit = amount / 1000, unit + 1
+    return f"{amount:.3g} {_UNITS[unit]}"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: 1 study, 2 studies, 3 series."""
+    if number == 1 or noun.endswith("s"):
+        return f"{number:,} {noun}"
+    return f"{number:,} {noun[:-1]}ies" if noun.endswith("y") else f"{number:,} {noun}s"
+
+
+def _aligned(lines: Sequence[Sequence[str]], is_number: Sequence[bool]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(line, widths, is_number, strict=True)
+        ).rstrip()
+        for line in lines
+    ]
+
+
+def _rich_table(headings: Sequence[str], cells: Sequence[Sequence[str]], is_number: Sequence[bool]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading, right in zip(headings, is_number, strict=True):
+        drawn.add_column(heading, justify="right" if right else "left", overflow="fold")
+    for row in cells:
+        drawn.add_row(*map(Text, row))  # Text: what looks like markup in a name is none
+    Console().print(drawn)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _cell(name: str, value: object) -> str:
+    """A value for people, on one line and without control characters: some of it came from peers."""
+    match value:
+        case None | "" | [] | ():
+            text = "-"
+        case bool():
+            text = "yes" if value else "no"
+        case int() if name.endswith("_bytes"):
+            text = size(value)
+        case datetime():
+            text = f"{value:%Y-%m-%d %H:%M:%S} UTC"
+        case list() | tuple():
+            text = ",".join(map(str, value))
+        case _:
+            text = str(value)
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
+def _json_value(value: Any) -> Any:
+    match value:
+        case datetime():
+            return f"{value:%Y-%m-%dT%H:%M:%SZ}"
+        case date():
+            return value.isoformat()
+        case list() | tuple():
+            return [_json_value(each) for each in value]
+        case Mapping():
+            return {name: _json_value(each) for name, each in value.items()}
+        case _:
+            return value

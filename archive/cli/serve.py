@@ -1,0 +1,70 @@
+"""`archive serve`: the archive itself; on its first start it says what it made and how to open it to others."""
+
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import click
+
+from archive import settings, telemetry
+from archive.cli.options import example, setting_options
+from archive.lifecycle import founding
+from archive.settings import Settings
+
+_SECONDS = click.FloatRange(min=0)
+
+
+@click.command(
+    "serve",
+    epilog=example(
+        "archive serve",
+        "archive serve --host 0.0.0.0 --port 104 --data /srv/archive \\",
+        "      --database postgresql://archive@db.example/archive",
+    ),
+)
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on, by default 11112 (ARCHIVE_PORT).")
+@click.option("--host", help="Address to listen on, by default 127.0.0.1; 0.0.0.0 is every IPv4 one (ARCHIVE_HOST).")
+@setting_options
+@click.option("--workers", type=click.IntRange(0, 256), metavar="N", help="Processes, by default one for each core.")
+@click.option("--max-associations", type=click.IntRange(1, 10_000), metavar="N", help="At a time, by default 200.")
+@click.option("--max-pdu", type=click.IntRange(4096, 1_048_576), metavar="BYTES", help="By default 131072.")
+@click.option(
+    "--acse-timeout", type=_SECONDS, metavar="SECONDS", help="To begin and end an association; 30, 0 is none."
+)
+@click.option("--dimse-timeout", type=_SECONDS, metavar="SECONDS", help="For the rest of a message; 60, 0 is none.")
+@click.option(
+    "--response-timeout", type=_SECONDS, metavar="SECONDS", help="For a response to what we sent; 120, 0 is none."
+)
+@click.option("--idle-timeout", type=_SECONDS, metavar="SECONDS", help="Between two commands of a peer; 60, 0 is none.")
+@click.option("--connect-timeout", type=_SECONDS, metavar="SECONDS", help="For a connection to a peer; 10, 0 is none.")
+@click.option(
+    "--drain-timeout", type=_SECONDS, metavar="SECONDS", help="For running operations when told to stop; 30, 0 is none."
+)
+@click.option("--log-level", type=click.Choice(telemetry.LEVELS), help="By default info.")
+@click.option("--log-format", type=click.Choice(telemetry.FORMATS), help="By default text.")
+@click.option("--log-file", metavar="FILE", help="By default standard error.")
+def serve(**flags: Any) -> None:
+    """Run the archive until SIGTERM or SIGINT; a second one ends it at once.
+
+    The first start in an empty data folder makes the database, one area and one AE title, both named ARCHIVE, and lets
+    in anybody on this machine.
+    """
+    loaded = settings.load(flags)
+    telemetry.set_up(loaded.log_level, loaded.log_format, Path(loaded.log_file) if loaded.log_file else None)
+    database, was_founded = founding.open_archive(loaded.data_folder, loaded.database_url)
+    with closing(database):  # before the service forks
+        if was_founded:
+            _say_what_was_made(loaded, str(database))
+    from archive.server import supervisor
+
+    click.get_current_context().exit(supervisor.run(loaded))
+
+
+def _say_what_was_made(loaded: Settings, database: str) -> None:
+    title = founding.FIRST_AREA
+    port = loaded.port or "PORT"
+    click.echo(f"Made a new archive in {loaded.data_folder}: area {title}, AE title {title}, database {database}.")
+    click.echo(f"It lets in anybody on this machine, for instance: echoscu -aec {title} localhost {port}")
+    click.echo(
+        f"To open it to others: archive serve --host 0.0.0.0; archive rule allow --at {title} --any --from 10.0.0.0/8"
+    )

@@ -1,0 +1,1 @@
+"""The SQL engine, and all that differs between the two dialects."""

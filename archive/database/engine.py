@@ -1,0 +1,122 @@
+"""Open the database: one engine per process, made after the process has started.
+
+`sqlite:///path/archive.db` or `postgresql://user:password@host/name` (psycopg 3). A PostgreSQL address may carry
+`prepared_statements=off` for a pooler in transaction mode (pgbouncer), which keeps no session state.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, create_engine, make_url
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from archive.database import dialects
+from archive.errors import DatabaseFailed, Misconfigured
+
+# Threads that wait for a connection are stores and finds, which hold one for milliseconds.
+POOL_SIZE = 8
+POOL_OVERFLOW = 24
+POOL_WAIT_SECONDS = 30
+
+CONNECT_SECONDS = 10
+# A session that died in the middle of a transaction must not keep its locks.
+SESSION_OPTIONS = "-c idle_in_transaction_session_timeout=60s -c lock_timeout=30s"
+
+
+class Database:
+    """An engine and, on SQLite, the queue of its writers."""
+
+    def __init__(self, url: str) -> None:
+        self.url = parse(url)
+        self.writers: dialects.WriterQueue | None = None
+        self._writer: Connection | None = None
+        if self.url.get_backend_name() == dialects.SQLITE:
+            path = Path(self.url.database or "")
+            if not path.parent.is_dir():
+                raise DatabaseFailed("The folder of the database does not exist", path=str(path))
+            self.engine = _engine(self.url)
+            dialects.prepare_sqlite(self.engine)
+            self.writers = dialects.WriterQueue(path)
+        else:
+            self.engine = _postgresql(self.url)
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the database is a file of ours, with nobody else to look after it."""
+        return self.writers is not None
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A connection to write on; what is not committed is rolled back.
+
+        SQLite has one writer at a time, so in its turn that keeps one connection for all turns.
+        """
+        if self.writers is None:
+            with self.engine.connect() as connection:
+                yield connection
+            return
+        with self.writers.turn():
+            if self._writer is None:
+                self._writer = self.engine.connect().execution_options(is_write=True)
+            try:
+                yield self._writer
+            except BaseException:
+                self._writer.close()
+                self._writer = None
+                raise
+
+    def __str__(self) -> str:
+        return self.url.render_as_string(hide_password=True)
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+        self.engine.dispose()
+        if self.writers is not None:
+            self.writers.close()
+
+
+def parse(url: str) -> URL:
+    """The address of a database, or Misconfigured with what it should look like."""
+    try:
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
+        parsed.get_dialect()
+    except (ArgumentError, NoSuchModuleError, ValueError) as error:
+        raise Misconfigured(
+            "This is not the address of a database; write sqlite:///path/to/archive.db or "
+            "postgresql://user:password@host/name"
+        ) from error
+    if backend not in dialects.SUPPORTED:
+        raise Misconfigured("Only sqlite and postgresql are supported", database=backend)
+    if backend == dialects.SQLITE and parsed.database in (None, "", ":memory:"):
+        raise Misconfigured("An archive in memory would be lost; name a file: sqlite:///path/to/archive.db")
+    if backend == dialects.POSTGRESQL:
+        return parsed.set(drivername="postgresql+psycopg")
+    return parsed
+
+
+def _engine(url: URL, **connect_args: object) -> Engine:
+    return create_engine(
+        url,
+        connect_args=connect_args,
+        pool_size=POOL_SIZE,
+        max_overflow=POOL_OVERFLOW,
+        pool_timeout=POOL_WAIT_SECONDS,
+        pool_use_lifo=True,
+    )
+
+
+def _postgresql(url: URL) -> Engine:
+    try:
+        import psycopg  # noqa: F401 - only to say clearly that it is missing
+    except ImportError as error:
+        raise Misconfigured("PostgreSQL needs psycopg: pip install 'pacs-archive[postgres]'") from error
+    prepared = url.query.get("prepared_statements", "on")
+    url = url.difference_update_query(["prepared_statements"])
+    if prepared == "off":
+        return _engine(url, connect_timeout=CONNECT_SECONDS, prepare_threshold=None)
+    return _engine(url, connect_timeout=CONNECT_SECONDS, options=SESSION_OPTIONS)

@@ -1,0 +1,128 @@
+"""Transactions: read, write with retries, and many writers' work in one commit.
+
+A write is given as a function of a connection, because it may have to run again: after a serialization failure, a
+deadlock, a lost connection. It must therefore change nothing but the database. A commit costs a sync of the disk;
+`GroupCommit` lets all work that arrives during one commit share the next, while a lone writer never waits for company.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from archive.database import dialects
+from archive.database.engine import Database
+from archive.errors import DatabaseFailed
+
+T = TypeVar("T")
+
+ATTEMPTS = 5
+
+# More would only delay the first in line; 64 commits of one row cost more than one commit of 64.
+MOST_IN_ONE_COMMIT = 64
+
+
+@contextmanager
+def read(database: Database) -> Iterator[Connection]:
+    """A connection in one read transaction; hold it for as long as the database works, never for a peer."""
+    try:
+        with database.engine.connect() as connection:
+            yield connection
+    except SQLAlchemyError as error:
+        raise _failed(error) from error
+
+
+def write(database: Database, work: Callable[[Connection], T], *, durable: bool = True) -> T:
+    """Run `work` in one write transaction and commit it, again if it collided; errors of ours roll back and pass."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return _once(database, work, durable)
+        except DBAPIError as error:
+            if attempt == ATTEMPTS or not dialects.is_retryable(error):
+                raise _failed(error) from error
+        except SQLAlchemyError as error:
+            raise _failed(error) from error
+    raise AssertionError("unreachable")
+
+
+def _once(database: Database, work: Callable[[Connection], T], durable: bool) -> T:
+    with database.writing() as connection:
+        dialects.choose_durability(connection, durable)
+        if not connection.in_transaction():
+            connection.begin()  # now: statements that go past SQLAlchemy do not begin by themselves
+        result = work(connection)
+        connection.commit()
+        return result
+
+
+def _failed(error: SQLAlchemyError) -> DatabaseFailed:
+    reason = str(getattr(error, "orig", None) or error).strip()
+    return DatabaseFailed(reason=reason.splitlines()[0] if reason else type(error).__name__)
+
+
+class _Job(Generic[T]):
+    __slots__ = ("done", "durable", "error", "key", "result", "work")
+
+    def __init__(self, key: Any, work: Callable[[Connection], T], durable: bool) -> None:
+        self.key, self.work, self.durable = key, work, durable
+        self.result: T | None = None
+        self.error: Exception | None = None
+        self.done = False
+
+
+class GroupCommit:
+    """Many threads' writes, a commit for all that wait: whoever comes first commits for everyone in line."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._waiting: list[_Job[Any]] = []
+        self._in_line = threading.Lock()
+        self._committing = threading.Lock()
+
+    def write(self, work: Callable[[Connection], T], *, key: Any, durable: bool = True) -> T:
+        """Run `work` and return its result once it is committed, or raise what it raised.
+
+        Work in one commit runs in the order of `key`, so that two processes lock rows in the same order.
+        """
+        job = _Job(key, work, durable)
+        with self._in_line:
+            self._waiting.append(job)
+        with self._committing:
+            while not job.done:  # whoever held the lock before us may have committed for us too
+                self._commit_those_in_line()
+        if job.error is not None:
+            raise job.error
+        return job.result  # type: ignore[return-value]  # set with done
+
+    def _commit_those_in_line(self) -> None:
+        with self._in_line:
+            jobs, self._waiting = self._waiting[:MOST_IN_ONE_COMMIT], self._waiting[MOST_IN_ONE_COMMIT:]
+        jobs.sort(key=lambda job: job.key)
+        if len(jobs) > 1 and self._together(jobs):
+            return
+        for job in jobs:
+            self._alone(job)
+
+    def _together(self, jobs: list[_Job[Any]]) -> bool:
+        """One transaction for all; False if one of them failed, and then nothing happened."""
+        try:
+            results = write(
+                self._database,
+                lambda connection: [job.work(connection) for job in jobs],
+                durable=any(job.durable for job in jobs),
+            )
+        except Exception:  # noqa: BLE001 - whose fault it was shows when each runs alone
+            return False
+        for job, result in zip(jobs, results, strict=True):
+            job.result, job.done = result, True
+        return True
+
+    def _alone(self, job: _Job[Any]) -> None:
+        try:
+            job.result = write(self._database, job.work, durable=job.durable)
+        except Exception as error:  # noqa: BLE001 - handed to the thread whose work it is
+            job.error = error
+        job.done = True

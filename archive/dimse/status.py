@@ -1,0 +1,71 @@
+"""Named DIMSE status codes, by service (PS3.7 annex C, PS3.4 B.2.3, C.4.1.1.4, C.4.2.1.5, C.4.3.1.4)."""
+
+from enum import Enum
+
+SUCCESS = 0x0000
+
+# General failures (PS3.7 annex C)
+CANCEL = 0xFE00
+SOP_CLASS_NOT_SUPPORTED = 0x0122
+CLASS_INSTANCE_CONFLICT = 0x0119
+DUPLICATE_SOP_INSTANCE = 0x0111
+DUPLICATE_INVOCATION = 0x0210
+INVALID_ARGUMENT_VALUE = 0x0115
+INVALID_SOP_INSTANCE = 0x0117
+MISTYPED_ARGUMENT = 0x0212
+NO_SUCH_SOP_CLASS = 0x0118
+NOT_AUTHORIZED = 0x0124
+PROCESSING_FAILURE = 0x0110
+RESOURCE_LIMITATION = 0x0213
+UNRECOGNIZED_OPERATION = 0x0211
+
+# C-STORE (PS3.4 table B.2-1)
+STORE_OUT_OF_RESOURCES = 0xA700
+STORE_DATA_SET_DOES_NOT_MATCH_SOP_CLASS = 0xA900
+STORE_CANNOT_UNDERSTAND = 0xC000
+STORE_COERCION_OF_DATA_ELEMENTS = 0xB000
+STORE_DATA_SET_DOES_NOT_MATCH_SOP_CLASS_WARNING = 0xB007
+STORE_ELEMENTS_DISCARDED = 0xB006
+
+# C-FIND (PS3.4 table C.4-1)
+FIND_OUT_OF_RESOURCES = 0xA700
+FIND_IDENTIFIER_DOES_NOT_MATCH_SOP_CLASS = 0xA900
+FIND_UNABLE_TO_PROCESS = 0xC000
+PENDING = 0xFF00
+PENDING_WITH_UNSUPPORTED_KEYS = 0xFF01
+
+# C-MOVE and C-GET (PS3.4 tables C.4-2 and C.4-3)
+RETRIEVE_OUT_OF_RESOURCES_MATCHES = 0xA701
+RETRIEVE_OUT_OF_RESOURCES_SUB_OPERATIONS = 0xA702
+RETRIEVE_MOVE_DESTINATION_UNKNOWN = 0xA801
+RETRIEVE_IDENTIFIER_DOES_NOT_MATCH_SOP_CLASS = 0xA900
+RETRIEVE_UNABLE_TO_PROCESS = 0xC000
+RETRIEVE_SUB_OPERATIONS_FAILED_OR_WARNED = 0xB000
+
+
+class Category(Enum):
+    """What kind of answer a status is (PS3.7 annex C)."""
+
+    SUCCESS = "Success"
+    PENDING = "Pending"
+    CANCEL = "Cancel"
+    WARNING = "Warning"
+    FAILURE = "Failure"
+
+
+def category(status: int) -> Category:
+    """The category of any status, known or not."""
+    if status == SUCCESS:
+        return Category.SUCCESS
+    if status in (PENDING, PENDING_WITH_UNSUPPORTED_KEYS):
+        return Category.PENDING
+    if status == CANCEL:
+        return Category.CANCEL
+    if status in (0x0001, 0x0107, 0x0116) or 0xB000 <= status <= 0xBFFF:
+        return Category.WARNING
+    return Category.FAILURE
+
+
+def is_pending(status: int) -> bool:
+    """Whether more responses follow."""
+    return category(status) is Category.PENDING

@@ -1,0 +1,73 @@
+"""What a store hands to the index: one received instance, and what the index made of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from archive.dicom.header import Header
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One instance whose file is in place, made ready for the index before the transaction begins."""
+
+    header: Header
+    path: str
+    size_bytes: int
+    received_at: datetime
+    instance_values: Mapping[str, Any]
+    """The columns of `instances`, but for the keys of its parents."""
+    study_fingerprint: bytes
+    """Equal for two instances only if all their patient and study columns are equal, as received."""
+    series_fingerprint: bytes
+    """Equal for two instances only if all their series columns are equal, as received."""
+
+
+class Duplicates(Enum):
+    """What becomes of an instance whose SOP Instance UID the area holds already."""
+
+    REPLACE = "replace"
+    KEEP = "keep"
+    REJECT = "reject"
+
+
+@dataclass(frozen=True, slots=True)
+class Parents:
+    """The committed study and series of instances to come, so that a store need not look for them again."""
+
+    study_pk: int
+    series_pk: int
+    study_fingerprint: bytes
+    series_fingerprint: bytes
+
+
+@dataclass(slots=True)
+class UsageChange:
+    """What one transaction adds to the counters of an area; removals are negative."""
+
+    number_of_studies: int = 0
+    number_of_series: int = 0
+    number_of_instances: int = 0
+    size_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An instance is in the index once the transaction commits; `replaced` tells whether another one made room."""
+
+    parents: Parents
+    replaced: bool = field(default=False)
+
+
+class AlreadyHeld(Exception):
+    """The area holds the instance and keeps it; the transaction is to be rolled back.
+
+    `path` is the file that its row names. It may be the very file of this store, whose commit then went through
+    although its answer was lost.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.path = path

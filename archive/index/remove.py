@@ -1,0 +1,206 @@
+"""Take instances out of the index: rows go now, their files are queued for housekeeping.
+
+A parent that holds nothing any more goes with its last child. Files are named in `deletions` in the same transaction,
+and unlinked only after it has committed: a row never names a missing file.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, exists, insert, literal, select, update
+
+from archive.database import dialects
+from archive.index import rows, usage
+from archive.index.record import UsageChange
+from archive.index.tables import (
+    deletions,
+    instances,
+    patients,
+    series,
+    series_requests,
+    studies,
+    study_usage,
+)
+
+_HELD = (
+    instances.c.pk,
+    instances.c.area_pk,
+    instances.c.study_pk,
+    instances.c.series_pk,
+    instances.c.sop_instance_uid,
+    instances.c.sop_class_uid,
+    instances.c.path,
+    instances.c.size_bytes,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HeldInstance:
+    """The row of an instance that is in the way; its columns are those of `_HELD`."""
+
+    pk: int
+    area_pk: int
+    study_pk: int
+    series_pk: int
+    sop_instance_uid: str
+    sop_class_uid: str
+    path: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedFile:
+    """A file that waits to be unlinked."""
+
+    pk: int
+    area_pk: int
+    path: str
+
+
+def lock_instance(connection: Connection, area_pk: int, sop_instance_uid: str) -> HeldInstance | None:
+    """The row of an instance, locked against others who would remove it; None if there is none."""
+    of_area = (instances.c.area_pk == area_pk, instances.c.sop_instance_uid == sop_instance_uid)
+    row = connection.execute(select(*_HELD).where(*of_area).with_for_update()).one_or_none()
+    return None if row is None else HeldInstance(*row)
+
+
+def remove_instance(
+    connection: Connection, held: HeldInstance, reason: str, change: UsageChange, now: datetime
+) -> None:
+    """Drop the locked row of an instance, and its series, study and patient if it was their last.
+
+    Once its successor is in place, `settle_sop_classes` says whether the lists of its series and study still hold.
+    """
+    connection.execute(delete(instances).where(instances.c.pk == held.pk))
+    _queue(connection, held.area_pk, [held.path], reason, now)
+    change.number_of_instances -= 1
+    change.size_bytes -= held.size_bytes
+    connection.execute(
+        update(study_usage)
+        .where(study_usage.c.study_pk == held.study_pk)
+        .values(
+            number_of_instances=study_usage.c.number_of_instances - 1,
+            size_bytes=study_usage.c.size_bytes - held.size_bytes,
+        )
+    )
+    left = connection.scalar(
+        update(series)
+        .where(series.c.pk == held.series_pk)
+        .values(
+            number_of_instances=series.c.number_of_instances - 1,
+            size_bytes=series.c.size_bytes - held.size_bytes,
+        )
+        .returning(series.c.number_of_instances)
+    )
+    if left == 0:
+        _drop_series(connection, held.study_pk, held.series_pk, change)
+
+
+def remove_study(connection: Connection, study_pk: int, shard: int, reason: str, now: datetime) -> UsageChange | None:
+    """Drop a study with all that is in it; None if it is gone already. Moves the area's counters too."""
+    held = connection.execute(
+        select(study_usage).where(study_usage.c.study_pk == study_pk).with_for_update()
+    ).one_or_none()
+    if held is None:
+        return None
+    patient_pk = connection.scalar(select(studies.c.patient_pk).where(studies.c.pk == study_pk))
+    of_study = select(series.c.pk).where(series.c.study_pk == study_pk)
+    files = select(
+        instances.c.area_pk, instances.c.path, literal(reason), literal(now, type_=deletions.c.queued_at.type)
+    ).where(instances.c.series_pk.in_(of_study))
+    connection.execute(insert(deletions).from_select(["area_pk", "path", "reason", "queued_at"], files))
+    connection.execute(delete(instances).where(instances.c.series_pk.in_(of_study)))
+    connection.execute(delete(series_requests).where(series_requests.c.series_pk.in_(of_study)))
+    connection.execute(delete(series).where(series.c.study_pk == study_pk))
+    connection.execute(delete(study_usage).where(study_usage.c.study_pk == study_pk))
+    connection.execute(delete(studies).where(studies.c.pk == study_pk))
+    drop_patient_if_empty(connection, patient_pk)
+    change = UsageChange(-1, -held.number_of_series, -held.number_of_instances, -held.size_bytes)
+    usage.count_in_area(connection, held.area_pk, shard, change)
+    return change
+
+
+def _drop_series(connection: Connection, study_pk: int, series_pk: int, change: UsageChange) -> None:
+    connection.execute(delete(series_requests).where(series_requests.c.series_pk == series_pk))
+    connection.execute(delete(series).where(series.c.pk == series_pk))
+    change.number_of_series -= 1
+    left = connection.scalar(
+        update(study_usage)
+        .where(study_usage.c.study_pk == study_pk)
+        .values(number_of_series=study_usage.c.number_of_series - 1)
+        .returning(study_usage.c.number_of_series)
+    )
+    if left != 0:
+        usage.summarize_study(connection, study_pk)
+        return
+    patient_pk = connection.scalar(select(studies.c.patient_pk).where(studies.c.pk == study_pk))
+    connection.execute(delete(study_usage).where(study_usage.c.study_pk == study_pk))
+    connection.execute(delete(studies).where(studies.c.pk == study_pk))
+    change.number_of_studies -= 1
+    drop_patient_if_empty(connection, patient_pk)
+
+
+def drop_patient_if_empty(connection: Connection, patient_pk: int | None) -> None:
+    """Drop a patient without studies.
+
+    Of several that each take away a study, one looks after the other. Only where that showed no study does the lock
+    wait for stores as well, whose studies are about to join: with theirs, a store that moves an instance from study to
+    study would wait in a circle.
+    """
+    held = select(patients.c.pk).where(patients.c.pk == patient_pk)
+    has_studies = exists().where(studies.c.patient_pk == patient_pk)
+    connection.execute(held.with_for_update(key_share=True))
+    if connection.scalar(select(has_studies)):
+        return
+    connection.execute(held.with_for_update())
+    connection.execute(delete(patients).where(patients.c.pk == patient_pk, ~has_studies))
+
+
+def settle_sop_classes(connection: Connection, removed: HeldInstance) -> None:
+    """Take the SOP Class of a removed instance off the list of its series, if none of that class is left there."""
+    of_class = (instances.c.series_pk == removed.series_pk, instances.c.sop_class_uid == removed.sop_class_uid)
+    if connection.scalar(select(instances.c.pk).where(*of_class).limit(1)) is None:
+        _summarize_series(connection, removed.study_pk, removed.series_pk)
+
+
+def _summarize_series(connection: Connection, study_pk: int, series_pk: int) -> None:
+    """Set the series' list of SOP Classes to what it still holds."""
+    held = connection.scalars(
+        select(instances.c.sop_class_uid).where(instances.c.series_pk == series_pk).distinct()
+    ).all()
+    changed = connection.execute(
+        update(series)
+        .where(series.c.pk == series_pk, series.c.sop_classes.is_distinct_from(rows.join(held)))
+        .values(sop_classes=rows.join(held))
+    )
+    if changed.rowcount:
+        usage.summarize_study(connection, study_pk)
+
+
+def _queue(connection: Connection, area_pk: int, paths: Sequence[str], reason: str, now: datetime) -> None:
+    rows = [{"area_pk": area_pk, "path": path, "reason": reason, "queued_at": now} for path in paths]
+    connection.execute(insert(deletions), rows)
+
+
+def is_queued(connection: Connection, area_pk: int, path: str) -> bool:
+    """Whether this file waits to be unlinked. Asked only after a lost connection: it reads the whole queue."""
+    queued = exists().where(deletions.c.area_pk == area_pk, deletions.c.path == path)
+    return bool(connection.scalar(select(queued)))
+
+
+def queued_deletions(connection: Connection, most: int) -> list[QueuedFile]:
+    """Some files to unlink: those that never failed first, then oldest first."""
+    columns = (deletions.c.pk, deletions.c.area_pk, deletions.c.path)
+    queued = select(*columns).order_by(deletions.c.attempts, deletions.c.pk).limit(most)
+    return [QueuedFile(*row) for row in connection.execute(queued)]
+
+
+def settle_deletions(connection: Connection, done: Sequence[int], failed: Sequence[tuple[int, str]]) -> None:
+    """Drop the files that are unlinked from the queue; note why the others are not."""
+    if done:
+        connection.execute(delete(deletions).where(dialects.among(connection.dialect.name, deletions.c.pk, done)))
+    for pk, error in failed:
+        connection.execute(
+            update(deletions).where(deletions.c.pk == pk).values(attempts=deletions.c.attempts + 1, last_error=error)
+        )

@@ -1,0 +1,209 @@
+"""Put one instance into the index: THE statements of a store.
+
+The usual store adds to a series that exists: three updates and an insert by primary keys known from the store before.
+Those keys are safe to remember: a key is never used twice, so if the study or series was removed meanwhile, its update
+touches no row and the store looks again. What exists is found by its unique constraint, and what does not is inserted
+ON CONFLICT DO NOTHING, so that the first instances of a study may come over many associations at once.
+Row locks are taken in one order: the study's usage, the series, the instance, the area's usage.
+"""
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from archive.database import dialects
+from archive.database.prepared import Prepared
+from archive.errors import DatabaseFailed, DuplicateInstance
+from archive.index import remove, rows, usage
+from archive.index.disagreements import note_disagreements, note_patient
+from archive.index.record import AlreadyHeld, Duplicates, Parents, Record, Stored, UsageChange
+from archive.index.tables import instances, patients, series, series_requests, studies, study_usage
+
+# A row that vanishes between two looks was taken away by somebody else. As many may be at it as there are associations,
+# each of which re-sends the same instance, and every one of them goes before us in the worst case.
+_LOOKS = 100
+
+_count_in_study = Prepared(
+    lambda _: (
+        update(study_usage)
+        .where(study_usage.c.study_pk == bindparam("pk"))
+        .values(
+            number_of_instances=study_usage.c.number_of_instances + 1,
+            size_bytes=study_usage.c.size_bytes + bindparam("added_bytes"),
+            last_stored_at=bindparam("now", type_=study_usage.c.last_stored_at.type),
+        )
+    )
+)
+
+_count_in_series = Prepared(
+    lambda _: (
+        update(series)
+        .where(series.c.pk == bindparam("pk_of_series"))
+        .values(
+            number_of_instances=series.c.number_of_instances + 1,
+            size_bytes=series.c.size_bytes + bindparam("added_bytes"),
+        )
+        .returning(series.c.sop_classes)
+    )
+)
+
+_insert_instance = Prepared(
+    lambda dialect: dialects.insert_once(dialect.name, instances),
+    [column.name for column in instances.columns if column.name != "pk"],
+)
+
+_find_parents = (
+    select(studies.c.pk, studies.c.fingerprint, series.c.pk.label("series_pk"), series.c.fingerprint.label("of_series"))
+    .select_from(
+        studies.outerjoin(
+            series, (series.c.study_pk == studies.c.pk) & (series.c.series_instance_uid == bindparam("series_uid"))
+        )
+    )
+    .where(studies.c.area_pk == bindparam("area"), studies.c.study_instance_uid == bindparam("study_uid"))
+)
+
+
+def add(
+    connection: Connection,
+    area_pk: int,
+    record: Record,
+    *,
+    duplicates: Duplicates,
+    shard: int,
+    known: Parents | None = None,
+) -> Stored:
+    """Index the instance in an area; `known` parents are tried first.
+
+    Raises AlreadyHeld or DuplicateInstance where the area keeps what it has, and the transaction must be rolled back.
+    """
+    change = UsageChange(number_of_instances=1, size_bytes=record.size_bytes)
+    parents = _counted_parents(connection, area_pk, record, known, change)
+    note_disagreements(connection, area_pk, record, parents)
+    replaced: list[remove.HeldInstance] = []
+    for _ in range(_LOOKS):
+        if _inserted(connection, area_pk, record, parents):
+            for held in replaced:
+                remove.settle_sop_classes(connection, held)
+            usage.count_in_area(connection, area_pk, shard, change)
+            return Stored(parents, bool(replaced))
+        held = remove.lock_instance(connection, area_pk, record.header.sop_instance_uid)
+        if held is None:
+            continue  # it was removed between the insert and the look
+        # The same path: a commit whose answer was lost, done again; this very row is in place, and counted.
+        if duplicates is Duplicates.KEEP or held.path == record.path:
+            raise AlreadyHeld(held.path)
+        if duplicates is Duplicates.REJECT:
+            raise DuplicateInstance(sop_instance_uid=record.header.sop_instance_uid)
+        remove.remove_instance(connection, held, "replaced", change, record.received_at)
+        replaced.append(held)
+    raise DatabaseFailed("Somebody else stores the instance again and again", uid=record.header.sop_instance_uid)
+
+
+def _inserted(connection: Connection, area_pk: int, record: Record, parents: Parents) -> bool:
+    of_parents = {"area_pk": area_pk, "study_pk": parents.study_pk, "series_pk": parents.series_pk}
+    return _insert_instance.run(connection, {**record.instance_values, **of_parents}).rowcount == 1
+
+
+def _counted_parents(
+    connection: Connection, area_pk: int, record: Record, known: Parents | None, change: UsageChange
+) -> Parents:
+    """The study and series of the instance, made where missing, their rows locked and the instance counted in."""
+    for _ in range(_LOOKS):
+        parents = known or _found_or_made(connection, area_pk, record, change)
+        if parents is not None and _counted(connection, record, parents):
+            return parents
+        known = None
+    raise DatabaseFailed("The study of the instance is removed again and again", uid=record.header.study_instance_uid)
+
+
+def _counted(connection: Connection, record: Record, parents: Parents) -> bool:
+    """Count the instance in its study and series; False if one of them is gone."""
+    values = {"pk": parents.study_pk, "added_bytes": record.size_bytes, "now": record.received_at}
+    if _count_in_study.run(connection, values).rowcount == 0:
+        return False
+    of_series = {"pk_of_series": parents.series_pk, "added_bytes": record.size_bytes}
+    held = _count_in_series.run(connection, of_series).rows
+    if not held:
+        # The study's counter was moved already; the transaction goes on, so take it back.
+        connection.execute(
+            update(study_usage)
+            .where(study_usage.c.study_pk == parents.study_pk)
+            .values(
+                number_of_instances=study_usage.c.number_of_instances - 1,
+                size_bytes=study_usage.c.size_bytes - record.size_bytes,
+            )
+        )
+        return False
+    sop_class = record.header.sop_class_uid
+    classes = rows.split(held[0][0])
+    if sop_class not in classes:
+        connection.execute(
+            update(series).where(series.c.pk == parents.series_pk).values(sop_classes=rows.join({*classes, sop_class}))
+        )
+        usage.summarize_study(connection, parents.study_pk)
+    return True
+
+
+def _found_or_made(connection: Connection, area_pk: int, record: Record, change: UsageChange) -> Parents | None:
+    """Find the parents or make them; None if the study was removed in between."""
+    header = record.header
+    keys = {"area": area_pk, "study_uid": header.study_instance_uid, "series_uid": header.series_instance_uid}
+    found = connection.execute(_find_parents, keys).one_or_none()
+    if found is not None and found.series_pk is not None:
+        return Parents(found.pk, found.series_pk, found.fingerprint, found.of_series)
+    if found is None:
+        _make_study(connection, area_pk, record, change)
+        found = connection.execute(_find_parents, keys).one_or_none()
+        if found is None:
+            return None
+    _make_series(connection, area_pk, found.pk, record, change)
+    found = connection.execute(_find_parents, keys).one_or_none()
+    if found is None or found.series_pk is None:
+        return None
+    return Parents(found.pk, found.series_pk, found.fingerprint, found.of_series)
+
+
+def _make_study(connection: Connection, area_pk: int, record: Record, change: UsageChange) -> None:
+    """Insert the patient and the study unless they are there; neither, if the patient was removed in between."""
+    dialect = connection.dialect.name
+    values = rows.patient_values(record.header) | {"area_pk": area_pk, "created_at": record.received_at}
+    made_patient_pk = connection.scalar(dialects.insert_once(dialect, patients, "pk"), values)
+    patient_pk = made_patient_pk or connection.scalar(
+        select(patients.c.pk).where(patients.c.area_pk == area_pk, patients.c.patient_key == values["patient_key"])
+    )
+    if patient_pk is None:
+        return
+    values = rows.study_values(record) | {
+        "area_pk": area_pk,
+        "patient_pk": patient_pk,
+        "created_at": record.received_at,
+    }
+    made = connection.execute(dialects.insert_once(dialect, studies, "pk"), values).one_or_none()
+    if made is not None:
+        change.number_of_studies += 1
+        counters = {"study_pk": made.pk, "area_pk": area_pk, "last_stored_at": record.received_at}
+        connection.execute(insert(study_usage), counters)
+        if made_patient_pk is None:
+            note_patient(connection, area_pk, record, patient_pk)
+    else:  # somebody else was first, perhaps with another patient
+        remove.drop_patient_if_empty(connection, patient_pk)
+
+
+def _make_series(connection: Connection, area_pk: int, study_pk: int, record: Record, change: UsageChange) -> None:
+    """Insert the series unless it is there; the study's usage row is locked first, so one at a time per study."""
+    locked = update(study_usage).where(study_usage.c.study_pk == study_pk)
+    counted = locked.values(number_of_series=study_usage.c.number_of_series + 1)
+    if connection.execute(counted).rowcount == 0:
+        return
+    values = rows.series_values(record) | {
+        "area_pk": area_pk,
+        "study_pk": study_pk,
+        "created_at": record.received_at,
+    }
+    made = connection.execute(dialects.insert_once(connection.dialect.name, series, "pk"), values).one_or_none()
+    if made is None:  # somebody else was first
+        connection.execute(locked.values(number_of_series=study_usage.c.number_of_series - 1))
+        return
+    change.number_of_series += 1
+    requests = rows.request_values(record.header)
+    if requests:
+        connection.execute(insert(series_requests), [request | {"series_pk": made.pk} for request in requests])
+    usage.summarize_study(connection, study_pk)

@@ -1,0 +1,89 @@
+"""What parents keep of their children: counters that move with the rows they count, and lists of what is inside.
+
+An area's counters are spread over shards, one for each writing process, so that writers do not wait for each other's
+commit; what an area holds is their sum.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, bindparam, func, select, update
+
+from archive.database import dialects
+from archive.database.prepared import Prepared
+from archive.index import rows
+from archive.index.record import UsageChange
+from archive.index.tables import area_usage, instances, series, studies
+
+# Processes beyond this share shards, which costs them a wait and nothing else.
+SHARDS = 64
+
+_count_in_area = Prepared(
+    lambda _: (
+        update(area_usage)
+        .where(area_usage.c.area_pk == bindparam("area"), area_usage.c.shard == bindparam("of_shard"))
+        .values(
+            number_of_studies=area_usage.c.number_of_studies + bindparam("studies"),
+            number_of_series=area_usage.c.number_of_series + bindparam("series"),
+            number_of_instances=area_usage.c.number_of_instances + bindparam("instances"),
+            size_bytes=area_usage.c.size_bytes + bindparam("added_bytes"),
+        )
+    )
+)
+
+
+def summarize_study(connection: Connection, study_pk: int) -> None:
+    """Set the study's lists of modalities and SOP Classes to what its series hold."""
+    held = connection.execute(
+        select(series.c.modality, series.c.sop_classes).where(series.c.study_pk == study_pk)
+    ).all()
+    modalities = {row.modality for row in held if row.modality}
+    classes = {uid for row in held for uid in rows.split(row.sop_classes)}
+    connection.execute(
+        update(studies)
+        .where(studies.c.pk == study_pk)
+        .values(modalities_in_study=rows.join(modalities), sop_classes_in_study=rows.join(classes))
+    )
+
+
+def count_in_area(connection: Connection, area_pk: int, shard: int, change: UsageChange) -> None:
+    """Move the area's counters; a shard has its row from the first time it counts."""
+    values = {
+        "area": area_pk,
+        "of_shard": shard,
+        "studies": change.number_of_studies,
+        "series": change.number_of_series,
+        "instances": change.number_of_instances,
+        "added_bytes": change.size_bytes,
+    }
+    if _count_in_area.run(connection, values).rowcount == 0:
+        row = {"area_pk": area_pk, "shard": shard}
+        connection.execute(dialects.insert_once(connection.dialect.name, area_usage), row)
+        _count_in_area.run(connection, values)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What an area, or a study, holds."""
+
+    number_of_studies: int
+    number_of_series: int
+    number_of_instances: int
+    size_bytes: int
+
+
+def of_area(connection: Connection, area_pk: int) -> Usage:
+    """What the counters say that an area holds."""
+    counters = ("number_of_studies", "number_of_series", "number_of_instances", "size_bytes")
+    sums = (func.coalesce(func.sum(area_usage.c[name]), 0) for name in counters)
+    return Usage(*map(int, connection.execute(select(*sums).where(area_usage.c.area_pk == area_pk)).one()))
+
+
+def counted(connection: Connection, area_pk: int) -> Usage:
+    """What the rows of an area add up to: the truth that its counters must tell."""
+    studies_held = select(func.count()).where(studies.c.area_pk == area_pk).scalar_subquery()
+    series_held = select(func.count()).where(series.c.area_pk == area_pk).scalar_subquery()
+    of_instances = (func.count(), func.coalesce(func.sum(instances.c.size_bytes), 0))
+    row = connection.execute(
+        select(studies_held, series_held, *of_instances).where(instances.c.area_pk == area_pk)
+    ).one()
+    return Usage(*map(int, row))

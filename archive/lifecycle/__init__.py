@@ -1,0 +1,1 @@
+"""What happens to an instance; no protocol in it."""

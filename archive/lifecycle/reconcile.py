@@ -1,0 +1,199 @@
+"""After a crash: files without rows, rows without files, counters that differ from what they count.
+
+A file without a row is rubbish: a store died before its transaction, or the answer of one was lost. It is looked for
+by a merge of two sorted sequences, the paths that rows name and the paths that are there, so that memory does not grow
+with the area. The paths of rows are copied to a temporary file first, so that no transaction is open while the folders
+are walked. A row without a file breaks the archive's promise; it is reported and never mended here.
+"""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from archive.database import dialects, transaction
+from archive.database.engine import Database
+from archive.errors import DiskFailed
+from archive.index import checks
+from archive.index.checks import HeldFile, WrongCounters
+from archive.registry import changes
+from archive.registry.snapshot import Area
+from archive.storage.local import LocalArea
+
+# Files of a store under way have no row yet; its last step after the last byte takes milliseconds.
+GRACE_SECONDS = 600.0
+
+_ROWS_AT_A_TIME = 1_000
+# Each batch is held against the rows once more, which reads them all: the larger, the fewer such readings.
+_PATHS_AT_A_TIME = 10_000
+_SHARD = 0
+# The first character of a line: what kind of row names the path behind it.
+_HELD, _WAITING = "=", "-"  # an instance; a file that waits to be unlinked
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A row whose file is missing or has another size (then `found_bytes` says which)."""
+
+    file: HeldFile
+    found_bytes: int | None
+
+
+def verify_files(database: Database, area: Area, data: Path) -> Iterator[Fault]:
+    """Every row of an area whose file is not as the row says; the folder must be there, or DiskFailed."""
+    files = _files(area, data)
+    last = 0
+    while True:
+        with transaction.read(database) as connection:
+            rows = checks.files_after(connection, area.pk, last, _ROWS_AT_A_TIME)
+        if not rows:
+            return
+        last = rows[-1].pk
+        suspects = {row.pk: found for row in rows if (found := files.size_bytes(row.path)) != row.size_bytes}
+        if suspects:
+            # A row goes before its file: one that is still there now had its file missing.
+            with transaction.read(database) as connection:
+                still_there = checks.files_of(connection, list(suspects))
+            yield from (Fault(row, suspects[row.pk]) for row in still_there)
+
+
+def verify_counters(database: Database, area: Area) -> list[WrongCounters]:
+    """The counters of an area that differ from what they count, all seen at one moment."""
+    with transaction.read(database) as connection:
+        dialects.see_one_moment(connection)
+        return checks.wrong_counters(connection, area.pk)
+
+
+def repair_counters(database: Database, area: Area) -> list[WrongCounters]:
+    """Set the counters of an area right, while it is in use; returns what was wrong."""
+
+    def repair(connection: dialects.Connection) -> list[WrongCounters]:
+        changes.hold_area(connection, area.pk)
+        return checks.repair_counters(connection, area.pk, _SHARD)
+
+    return transaction.write(database, repair)
+
+
+class Survey(AbstractContextManager["Survey"]):
+    """What rows and folders of an area say of each other, as of when it was made; its lists lie in temporary files."""
+
+    def __init__(self, database: Database, area: Area, data: Path, *, older_than_seconds: float, now: float) -> None:
+        """Compare; `now` is the time in seconds since 1970, and files younger than `older_than_seconds` are let be."""
+        self._database = database
+        self._area = area
+        self._files = _files(area, data)
+        self.number_of_files = 0
+        self.number_of_rows = 0
+        self.number_of_young_files = 0
+        self.leftover_bytes = 0
+        self.leftovers = _PathList()  # files without a row
+        self.missing = _PathList()  # rows without a file
+        self._compare(now - older_than_seconds)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.leftovers.close()
+        self.missing.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def _compare(self, youngest: float) -> None:
+        with _PathList() as named:
+            with transaction.read(self._database) as connection:
+                for path, is_held in checks.sorted_paths(connection, self._area.pk):
+                    named.append(f"{_HELD if is_held else _WAITING}{path}")
+            rows, files = iter(named), self._files.walk()
+            row, file = next(rows, None), next(files, None)
+            while row is not None or file is not None:
+                if file is None or (row is not None and row[1:] < file):
+                    assert row is not None
+                    self._note_row(row, is_there=False)
+                    row = next(rows, None)
+                elif row is None or file < row[1:]:
+                    self._note_leftover(file, youngest)
+                    file = next(files, None)
+                else:
+                    self.number_of_files += 1
+                    self._note_row(row, is_there=True)
+                    row, file = next(rows, None), next(files, None)
+
+    def _note_row(self, row: str, *, is_there: bool) -> None:
+        if row[0] == _WAITING:
+            return
+        self.number_of_rows += 1
+        if not is_there and self._files.size_bytes(row[1:]) is None:
+            self.missing.append(row[1:])
+
+    def _note_leftover(self, path: str, youngest: float) -> None:
+        found = self._files.size_and_time(path)
+        if found is None:  # removed while we walked
+            return
+        self.number_of_files += 1
+        size_bytes, modified_at = found
+        if modified_at > youngest:
+            self.number_of_young_files += 1
+            return
+        self.leftovers.append(path)
+        self.leftover_bytes += size_bytes
+
+    def missing_files(self) -> Iterator[str]:
+        """The paths that rows still name and that are not there."""
+        for paths in _batches(self.missing):
+            named = self._named(paths)
+            yield from (path for path in paths if path in named)
+
+    def delete_leftovers(self) -> Iterator[str]:
+        """Unlink the files without a row, one after the other; each is named before it goes. Raises DiskFailed."""
+        for paths in _batches(self.leftovers):
+            named = self._named(paths)
+            for path in paths:
+                if path not in named:
+                    yield path
+                    self._files.unlink(path)
+
+    def _named(self, paths: Sequence[str]) -> set[str]:
+        with transaction.read(self._database) as connection:
+            return checks.named_paths(connection, self._area.pk, paths)
+
+
+class _PathList(AbstractContextManager["_PathList"]):
+    """Paths in a temporary file, appended first and then read in that order."""
+
+    def __init__(self) -> None:
+        self._lines = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - closed with the list
+        self._number = 0
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def __len__(self) -> int:
+        return self._number
+
+    def __iter__(self) -> Iterator[str]:
+        self._lines.seek(0)
+        for line in self._lines:
+            yield line.removesuffix("\n")
+
+    def append(self, path: str) -> None:
+        self._lines.write(f"{path}\n")
+        self._number += 1
+
+    def close(self) -> None:
+        self._lines.close()
+
+
+def _batches(paths: _PathList) -> Iterator[list[str]]:
+    each = iter(paths)
+    while batch := list(islice(each, _PATHS_AT_A_TIME)):
+        yield batch
+
+
+def _files(area: Area, data: Path) -> LocalArea:
+    folder = area.folder(data)
+    if not folder.is_dir():
+        raise DiskFailed(f"The folder of area {area.name} is not there; is its disk mounted?", path=str(folder))
+    return LocalArea(folder)

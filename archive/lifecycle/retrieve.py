@@ -1,0 +1,44 @@
+"""What a query finds and what a retrieve hands out; every question is one short transaction of its own."""
+
+from array import array
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from archive.database import transaction
+from archive.database.engine import Database
+from archive.dicom.attributes import Level
+from archive.index import locate, select
+from archive.index.locate import Location
+from archive.query.model import Query
+from archive.registry.snapshot import Area
+from archive.storage.local import LocalArea
+
+
+class Holdings:
+    """What the archive holds, for reading."""
+
+    def __init__(self, database: Database, data: Path) -> None:
+        self._database = database
+        self._data = data
+
+    def matching(self, query: Query, area: Area, limit: int | None = None) -> "array[int]":
+        """The primary keys of the entities that match; at most `limit`."""
+        with transaction.read(self._database) as connection:
+            return select.matching(connection, query, area.pk, limit)
+
+    def answers(self, level: Level, wanted: Sequence[Any], pks: Sequence[int]) -> list[tuple[Any, ...]]:
+        """What is held about these entities; see `index.select.answers`."""
+        with transaction.read(self._database) as connection:
+            return select.answers(connection, level, wanted, pks)
+
+    def locate(self, query: Query, area: Area) -> list[Location]:
+        """Every instance that a retrieve asks for, as of now."""
+        with transaction.read(self._database) as connection:
+            return locate.locate(connection, query, area.pk)
+
+    def open(self, area: Area, location: Location) -> BinaryIO:
+        """The stored data set, without its File Meta Information; raises UnreadableFile."""
+        stream = LocalArea(area.folder(self._data)).open(location.path)
+        stream.seek(location.data_set_offset)
+        return stream

@@ -1,0 +1,178 @@
+"""The parent of all processes of a service: binds the port, starts the workers, starts them again, ends them.
+
+It opens no database and has one thread, so that it can fork at any time. Workers learn of its death by a pipe whose
+other end only it holds.
+"""
+
+import logging
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from archive.database.engine import Database
+from archive.dicom import elements
+from archive.errors import ArchiveError
+from archive.server import housekeeping, listener, worker
+from archive.server.occupancy import Occupancy, Places
+from archive.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_WATCHED = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT)
+
+# A process that ends sooner than this after its start has a cause that a restart will not cure ...
+QUICK_DEATH_SECONDS = 2.0
+# ... so after this many in a row the service gives up, and says so, rather than burn a core.
+MOST_QUICK_DEATHS = 5
+# What a process gets beyond the drain limit to close its files.
+GRACE_SECONDS = 5.0
+
+HOUSEKEEPING = -1
+
+# A tag that our own tables do not know: asking for it loads the dictionary, before the first peer has to wait for that.
+_UNKNOWN_TAG = 0x0018FFFE
+
+
+def run(settings: Settings) -> int:
+    """Serve until SIGTERM or SIGINT; returns the exit code: 0 when told to stop, 1 when workers cannot live."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)  # from here on signals wait until we ask for them
+    _prepare_for_workers()
+    listening = listener.bind(settings.host, settings.port)
+    host, port = listening.getsockname()[:2]
+    port_file = settings.data_folder / "archive.port"
+    port_file.write_text(f"{port}\n", encoding="ascii")
+    supervisor = Supervisor(settings, listening)
+    supervisor.start()
+    print(f"listening on {f'[{host}]' if ':' in host else host}:{port}", flush=True)
+    try:
+        return supervisor.watch()
+    finally:
+        if _read(port_file) == f"{port}\n":  # else it is another node's, which shares the folder
+            port_file.unlink(missing_ok=True)
+
+
+class Supervisor:
+    """The processes of one service."""
+
+    def __init__(self, settings: Settings, listening: listener.Socket) -> None:
+        self._settings = settings
+        self._listening = listening
+        self._occupancy = Occupancy(settings.worker_count, settings.max_associations)
+        self._lifeline, self._alive = os.pipe()
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_write, False)
+        self._processes: dict[int, int] = {}  # process ID -> number of the worker, or HOUSEKEEPING
+        self._started_at: dict[int, float] = {}
+        self._quick_deaths = 0
+
+    def start(self) -> None:
+        """Start every process."""
+        for number in (*range(self._settings.worker_count), HOUSEKEEPING):
+            self._start(number)
+
+    def watch(self) -> int:
+        """Wait for what happens, and act on it, until told to stop."""
+        while True:
+            if signal.sigwait(_WATCHED) != signal.SIGCHLD:
+                return self._stop()
+            for process, number in self._buried():
+                lived = time.monotonic() - self._started_at.pop(process)
+                self._quick_deaths = self._quick_deaths + 1 if lived < QUICK_DEATH_SECONDS else 0
+                log.error("%s %d ended and is started again", _name(number), process)
+                if number != HOUSEKEEPING:
+                    self._occupancy.clear(number)
+                if self._quick_deaths >= MOST_QUICK_DEATHS:
+                    log.critical("processes end as soon as they start; the service gives up")
+                    self._stop()
+                    return 1
+                self._start(number)
+
+    def _start(self, number: int) -> None:
+        process = os.fork()
+        if process:
+            self._processes[process] = number
+            self._started_at[process] = time.monotonic()
+            return
+        _become(lambda: self._serve(number))
+
+    def _serve(self, number: int) -> None:
+        """In the new process: be a worker, or do the housekeeping."""
+        os.close(self._alive)
+        if number == HOUSEKEEPING:
+            self._listening.close()
+            url, data = self._settings.database_url, self._settings.data_folder
+            housekeeping.run(lambda: Database(url), Path(data), self._wake_read, self._lifeline)
+            return
+        places = Places(self._occupancy, number)
+        worker.run(self._settings, worker.Post(number, self._listening, self._lifeline, self._wake_write, places))
+
+    def _buried(self) -> list[tuple[int, int]]:
+        """The processes that have ended, each with its number."""
+        ended = []
+        while self._processes:
+            process, _ = os.waitpid(-1, os.WNOHANG)
+            if process == 0:
+                break
+            ended.append((process, self._processes.pop(process)))
+        return ended
+
+    def _stop(self) -> int:
+        """Tell all to drain, wait for them within limits, then end them; told again, end them at once."""
+        self._listening.close()
+        self._signal_all(signal.SIGTERM)
+        limit = self._settings.drain_timeout
+        deadline = time.monotonic() + (limit + GRACE_SECONDS if limit else threading.TIMEOUT_MAX)
+        while self._processes:
+            remaining = deadline - time.monotonic()
+            received = signal.sigtimedwait(_WATCHED, remaining) if remaining > 0 else None
+            if received is None:
+                self._signal_all(signal.SIGKILL)
+                deadline = time.monotonic() + GRACE_SECONDS
+            elif received.si_signo != signal.SIGCHLD:
+                self._signal_all(signal.SIGTERM)
+            self._buried()
+        return 0
+
+    def _signal_all(self, which: signal.Signals) -> None:
+        for process in self._processes:
+            os.kill(process, which)  # ours until we have waited for it, so never a stranger
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="ascii")
+    except FileNotFoundError:
+        return ""
+
+
+def _prepare_for_workers() -> None:
+    """What all processes inherit: as many open files as are allowed, and the dictionary that they share in memory."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    elements.vr_of(_UNKNOWN_TAG)
+
+
+def _become(serve: Callable[[], None]) -> None:
+    """In a forked process: run, and end the process whatever happens, without the parent's exit handlers."""
+    code = 1
+    try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
+        serve()
+        code = 0
+    except ArchiveError as error:
+        log.critical("%s", error)
+    except BaseException:
+        log.critical("a process of the service ended by a defect", exc_info=True)
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _name(number: int) -> str:
+    return "housekeeping process" if number == HOUSEKEEPING else f"worker {number}"

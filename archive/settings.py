@@ -1,0 +1,114 @@
+"""What must be known before the database can be read: one frozen value, from file, environment and flags.
+
+`archive.toml` < `ARCHIVE_*` in the environment < flags. Everything else is a row. A mistake names where it was made,
+the key, and what was expected.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+from archive.errors import Misconfigured
+
+Seconds = Annotated[float, msgspec.Meta(ge=0)]
+PREFIX = "ARCHIVE_"
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Settings of a service; times in seconds, where 0 means without limit."""
+
+    data: str = "./archive-data"
+    """Folder of the embedded database and of areas with a relative path."""
+    database: str = ""
+    """Address of the database; empty is SQLite in the data folder."""
+    host: str = "127.0.0.1"
+    """Address to listen on; 0.0.0.0 is every IPv4 address, :: every address."""
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 11112
+    """Port to listen on; 0 lets the system choose."""
+    workers: Annotated[int, msgspec.Meta(ge=0, le=256)] = 0
+    """Worker processes; 0 is one for each core."""
+    max_associations: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 200
+    """Associations at a time, over all workers; one more is rejected (local limit exceeded)."""
+    max_pdu: Annotated[int, msgspec.Meta(ge=4096, le=1_048_576)] = 131_072
+    """Largest P-DATA-TF that peers may send us, in bytes."""
+    acse_timeout: Seconds = 30
+    """For an association request, an acceptance, a release, and for the peer to close the connection (ARTIM)."""
+    dimse_timeout: Seconds = 60
+    """For a message that has begun to arrive, and for a peer to take what we send."""
+    response_timeout: Seconds = 120
+    """For a peer's response to what we sent, in a C-GET or C-MOVE."""
+    idle_timeout: Seconds = 60
+    """Between two commands of a peer."""
+    connect_timeout: Seconds = 10
+    """For a connection to a peer."""
+    drain_timeout: Seconds = 30
+    """For running operations to end, once the service was told to stop."""
+    log_level: str = "info"
+    log_format: str = "text"
+    log_file: str = ""
+    """File of the log; empty is standard error."""
+
+    @property
+    def data_folder(self) -> Path:
+        return Path(self.data).absolute()
+
+    @property
+    def database_url(self) -> str:
+        return self.database or f"sqlite:///{self.data_folder / 'archive.db'}"
+
+    @property
+    def worker_count(self) -> int:
+        return self.workers or len(os.sched_getaffinity(0))
+
+
+def load(flags: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings in force; flags whose value is None were not given. Raises Misconfigured."""
+    known = {field.name: field for field in msgspec.structs.fields(Settings)}
+    origin: dict[str, str] = {}
+    merged: dict[str, Any] = {}
+    sources = (
+        *_file(flags, environment),
+        ("environment", _from_environment(environment, known)),
+        ("command line", flags),
+    )
+    for source, values in sources:
+        for key, value in values.items():
+            if key != "config" and value is not None:
+                merged[key], origin[key] = value, source
+    for key, value in merged.items():
+        if key not in known:
+            raise Misconfigured(f"{origin[key]}: {key} is no setting; known are {', '.join(sorted(known))}")
+        _check(origin[key], key, value, known[key].type)
+    return msgspec.convert(merged, Settings, strict=False)
+
+
+def _check(source: str, key: str, value: object, expected: Any) -> None:
+    try:
+        msgspec.convert(value, expected, strict=source.endswith(".toml"))
+    except msgspec.ValidationError as error:
+        raise Misconfigured(f"{source}: {key} = {value!r}: {error}") from error
+    words = {"log_level": ("debug", "info", "warning", "error", "critical"), "log_format": ("text", "json")}.get(key)
+    if words and value not in words:
+        raise Misconfigured(f"{source}: {key} = {value!r}: expected one of {', '.join(words)}")
+
+
+def _from_environment(environment: Mapping[str, str], known: Mapping[str, Any]) -> dict[str, str]:
+    return {key: environment[PREFIX + key.upper()] for key in known if environment.get(PREFIX + key.upper())}
+
+
+def _file(flags: Mapping[str, Any], environment: Mapping[str, str]) -> list[tuple[str, dict[str, Any]]]:
+    """The settings file: named by flag or environment, else archive.toml here if there is one."""
+    named = flags.get("config") or environment.get(PREFIX + "CONFIG")
+    path = Path(named or "archive.toml")
+    if not named and not path.exists():
+        return []
+    try:
+        return [(str(path), tomllib.loads(path.read_text(encoding="utf-8")))]
+    except OSError as error:
+        raise Misconfigured(f"{path}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"{path}: {error}") from error

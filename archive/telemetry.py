@@ -1,0 +1,78 @@
+"""The log: where it goes, how a line looks, and which fields it may carry.
+
+Lines go to standard error, or to a file that is opened anew when something rotates it away (several processes write
+to it, so none of them rotates). `json` writes one object a line for machines.
+"""
+
+import json
+import logging
+import logging.handlers
+import sys
+import time
+from pathlib import Path
+
+# Fields a line may carry beside its message, by `extra=`; in this order.
+FIELDS = (
+    "association",  # number of the association in its worker
+    "calling",  # calling AE title
+    "called",  # called AE title
+    "peer",  # address of the other side
+    "operation",  # C-STORE, C-FIND, ...
+    "status",  # DIMSE status, four hexadecimal digits
+    "sop_instance_uid",
+    "count",  # answers, sub-operations
+    "size_bytes",
+    "seconds",
+)
+
+LEVELS = ("debug", "info", "warning", "error", "critical")
+FORMATS = ("text", "json")
+
+
+def _fields(record: logging.LogRecord) -> dict[str, object]:
+    return {name: value for name in FIELDS if (value := getattr(record, name, None)) is not None}
+
+
+# A peer's text may reach a line; none of it may look like another line, or speak to a terminal.
+_VISIBLE = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
+
+
+class _Text(logging.Formatter):
+    converter = time.gmtime
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        fields = " ".join(f"{name}={value}" for name, value in _fields(record).items())
+        line = super().formatMessage(record)
+        return (f"{line} {fields}" if fields else line).translate(_VISIBLE)
+
+
+class _Json(logging.Formatter):
+    converter = time.gmtime
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "time": f"{self.formatTime(record, '%Y-%m-%dT%H:%M:%S')}.{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "process": record.process,
+            "message": record.getMessage(),
+            **_fields(record),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+def set_up(level: str = "info", style: str = "text", file: Path | None = None) -> None:
+    """Send the log where it belongs; replaces what was set up before."""
+    handler: logging.Handler
+    handler = logging.StreamHandler(sys.stderr) if file is None else logging.handlers.WatchedFileHandler(file)
+    pattern = "%(asctime)s.%(msecs)03dZ %(levelname)-8s %(process)d %(message)s"
+    handler.setFormatter(_Json() if style == "json" else _Text(pattern, datefmt="%Y-%m-%dT%H:%M:%S"))
+    root = logging.getLogger()
+    for old in root.handlers[:]:
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(level.upper())
+    logging.getLogger("pydicom").setLevel(logging.ERROR)
+    logging.getLogger("alembic").setLevel(logging.WARNING)

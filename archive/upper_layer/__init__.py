@@ -1,0 +1,1 @@
+"""PS3.8: how do two application entities hold an association?"""

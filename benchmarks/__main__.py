@@ -1,0 +1,79 @@
+"""`python -m benchmarks`: measure the archives beside each other and print, or write, the table."""
+
+import argparse
+import shlex
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from benchmarks import corpus, measure, peers, report
+
+_Kind = TypeVar("_Kind")
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--archives", default=",".join(peers.BY_DEFAULT), help=f"some of {', '.join(peers.ARCHIVES)}")
+    parser.add_argument("--rows", help=f"some of {', '.join(row.name for row in measure.ROWS)}; default: all")
+    parser.add_argument("--repeats", type=int, help="figures per cell; default 3, or 1 with --quick")
+    parser.add_argument("--quick", action="store_true", help="few objects: a look, no figures to quote")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write the Markdown page to FILE")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure to FILE")
+    parser.add_argument("--objects", type=Path, default=Path("benchmark-data"), help="where the made objects are kept")
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=Path("/var/tmp"),
+        help="where the archives keep their data during the run: a disk",
+    )
+    return parser.parse_args(arguments)
+
+
+def _chosen(text: str, known: dict[str, _Kind]) -> list[_Kind]:
+    names = text.split(",")
+    if unknown := [name for name in names if name not in known]:
+        sys.exit(f"unknown: {', '.join(unknown)}; there are {', '.join(known)}")
+    return [known[name] for name in names]
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Measure, and report."""
+    options = _parse(arguments)
+    rows = _chosen(options.rows, {row.name: row for row in measure.ROWS}) if options.rows else list(measure.ROWS)
+    sizes, repeats = (corpus.QUICK, 1) if options.quick else (corpus.FULL, 3)
+    repeats = options.repeats or repeats
+    corpora = corpus.prepare(options.objects, sizes)
+    folder = Path(tempfile.mkdtemp(prefix="archive-benchmark-", dir=options.folder))
+    postgresql = peers.PrivatePostgresql(options.folder)
+    archives = [kind(postgresql) for kind in _chosen(options.archives, peers.ARCHIVES)]
+    if missing := [archive.name for archive in archives if not archive.is_installed()]:
+        sys.exit(f"not installed: {', '.join(missing)}")
+    samples: list[measure.Sample] = []
+    try:
+        for sample in measure.measure(archives, rows, corpora, repeats, folder):
+            samples.append(sample)
+            print(
+                f"{sample.row:22} {sample.archive:22} {sample.figure.value:10.2f} {'; '.join(sample.figure.remarks)}",
+                file=sys.stderr,
+                flush=True,
+            )
+        command = f"python -m benchmarks {shlex.join(arguments)}".strip()
+        page = report.markdown(
+            samples, archives, rows, sizes=sizes, repeats=repeats, command=command, folder=options.folder
+        )
+        print(page)
+        if options.write:
+            options.write.write_text(page)
+        if options.json:
+            text = report.as_json(samples, archives, sizes=sizes, command=command, folder=options.folder)
+            options.json.write_text(text + "\n")
+    finally:
+        postgresql.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,1 @@
+"""What developers and the Makefile run; no part of the installed archive."""

@@ -1,0 +1,55 @@
+"""A founded archive without a service: its database, its first area, and stores as an association makes them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from pydicom.dataset import FileDataset
+
+from archive.database import transaction
+from archive.database.engine import Database
+from archive.lifecycle import founding
+from archive.lifecycle.store import Store
+from archive.registry import snapshot
+from archive.registry.snapshot import Area
+from tests.fix_instances import encoded
+
+
+@dataclass(frozen=True, slots=True)
+class FoundedArchive:
+    """What a service would work with."""
+
+    database: Database
+    data: Path
+
+    @property
+    def area(self) -> Area:
+        """The first area."""
+        with transaction.read(self.database) as connection:
+            return snapshot.read(connection).areas[founding.FIRST_AREA]
+
+    @property
+    def folder(self) -> Path:
+        """Where the files of the first area lie."""
+        return self.area.folder(self.data)
+
+    def store(self, *data_sets: FileDataset) -> None:
+        """Store instances into the first area."""
+        sink = Store(self.database, self.data).sink(self.area, "STORESCU")
+        for data_set in data_sets:
+            uids = data_set.SOPClassUID, data_set.SOPInstanceUID, data_set.file_meta.TransferSyntaxUID
+            with sink.begin(*uids) as incoming:
+                incoming.write(memoryview(encoded(data_set)))
+                incoming.finish()
+
+    def files(self) -> list[Path]:
+        """The files of the first area."""
+        return sorted(self.folder.rglob("*.dcm"))
+
+
+@pytest.fixture
+def founded(database: Database, tmp_path: Path) -> FoundedArchive:
+    """An archive as the first start makes it."""
+    data = tmp_path / "data"
+    founding.found(database, data)
+    return FoundedArchive(database, data)

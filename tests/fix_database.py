@@ -1,0 +1,177 @@
+"""Databases for tests: each test gets its own, on SQLite and on a private PostgreSQL cluster.
+
+`database_url` is empty, `migrated_url` holds the schema; both are gone after the test. The cluster starts when the
+first test wants it; the workers of a parallel run share it, and it ends with the process that started the run.
+"""
+
+import fcntl
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+from sqlalchemy import Engine, event
+
+from archive.database import migrate
+from archive.database.engine import Database
+from scripts.postgresql_cluster import Cluster, ClusterFolder, start
+
+_FOLDER_VARIABLE = "ARCHIVE_TEST_CLUSTER"  # how the workers of a parallel run learn the folder
+_OURS = pytest.StashKey[ClusterFolder]()
+_TEMPLATE = "archive_template"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the folder that all workers share; only in the process that the developer started."""
+    if not hasattr(config, "workerinput"):
+        folder = config.stash[_OURS] = ClusterFolder()
+        os.environ[_FOLDER_VARIABLE] = str(folder.path)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop the cluster."""
+    if _OURS in config.stash:
+        config.stash[_OURS].close()
+        os.environ.pop(_FOLDER_VARIABLE, None)
+
+
+@pytest.fixture(scope="session")
+def shared_folder() -> Path:
+    """A folder that all workers of this run share."""
+    return Path(os.environ[_FOLDER_VARIABLE])
+
+
+@contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Only one worker of this run is inside."""
+    with (folder / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture(scope="session")
+def cluster(shared_folder: Path, pytestconfig: pytest.Config) -> Cluster:
+    """The private PostgreSQL cluster of this run."""
+    started = shared_folder / "started"
+    with _one_at_a_time(shared_folder):
+        if not started.exists():
+            start(shared_folder, is_durable=bool(pytestconfig.getoption("--durable")))
+            started.touch()
+    return Cluster(shared_folder)
+
+
+@contextmanager
+def _postgresql_database(cluster: Cluster, template: str) -> Iterator[str]:
+    name = f"test_{uuid4().hex}"
+    with psycopg.connect(cluster.conninfo(), autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+        )
+        yield cluster.url(name)
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def sqlite_url(path: Path) -> str:
+    """The SQLAlchemy URL of a SQLite file."""
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def database_url(dialect: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of an empty database of this dialect."""
+    if dialect == "sqlite":
+        yield sqlite_url(tmp_path / "index.sqlite")
+        return
+    with _postgresql_database(request.getfixturevalue("cluster"), "template0") as url:
+        yield url
+
+
+@pytest.fixture
+def migrated_url(dialect: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a database of this dialect that holds the schema of the newest migration, and no rows of its own."""
+    if dialect == "sqlite":
+        path = tmp_path / "index.sqlite"
+        shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
+        yield sqlite_url(path)
+        return
+    with _postgresql_database(
+        request.getfixturevalue("cluster"), request.getfixturevalue("postgresql_template")
+    ) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(shared_folder: Path) -> Path:
+    """A migrated SQLite file, to be copied."""
+    template, unfinished = shared_folder / "template.sqlite", shared_folder / "unfinished.sqlite"
+    with _one_at_a_time(shared_folder):
+        if not template.exists():
+            _upgrade(sqlite_url(unfinished))
+            with closing(sqlite3.connect(unfinished)) as connection:
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # all of it in the one file
+            unfinished.rename(template)
+    return template
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(cluster: Cluster, shared_folder: Path) -> str:
+    """The name of a migrated database, to be a template."""
+    migrated = shared_folder / "migrated"
+    with _one_at_a_time(shared_folder):
+        if not migrated.exists():
+            with psycopg.connect(cluster.conninfo(), autocommit=True) as connection:
+                connection.execute(f"DROP DATABASE IF EXISTS {_TEMPLATE} WITH (FORCE)")
+                connection.execute(f"CREATE DATABASE {_TEMPLATE} TEMPLATE template0")
+            _upgrade(cluster.url(_TEMPLATE))
+            migrated.touch()
+    return _TEMPLATE
+
+
+def _upgrade(url: str) -> None:
+    with closing(Database(url)) as database:
+        migrate.upgrade(database)
+
+
+@pytest.fixture
+def database(migrated_url: str) -> Iterator[Database]:
+    """The archive's own engine on a migrated database."""
+    with closing(Database(migrated_url)) as opened:
+        yield opened
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The statements an engine executed, in order."""
+
+    statements: list[str] = field(default_factory=list)
+
+    def starting(self, *verbs: str) -> list[str]:
+        """Those that begin with one of `verbs`, such as INSERT."""
+        return [text for text in self.statements if text.lstrip().upper().startswith(verbs)]
+
+
+@contextmanager
+def _record(engine: Engine) -> Iterator[Recorded]:
+    recorded = Recorded()
+
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        recorded.statements.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield recorded
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+
+
+@pytest.fixture
+def query_recorder() -> Callable[[Engine], AbstractContextManager[Recorded]]:
+    """`with query_recorder(engine) as recorded:` notes each statement that `engine` executes."""
+    return _record

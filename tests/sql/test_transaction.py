@@ -1,0 +1,185 @@
+"""Transactions: retries, errors of ours and of the database, and commits shared by many threads."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import Connection, func, insert, select
+from sqlalchemy.exc import OperationalError
+
+from archive.database import dialects, transaction
+from archive.database.engine import Database
+from archive.database.transaction import GroupCommit
+from archive.errors import DatabaseFailed, Misconfigured
+from archive.registry.tables import registry_revision
+
+THREADS = 16
+
+
+def put(number: int) -> Callable[[Connection], int]:
+    """Work that adds one row and returns its number."""
+
+    def work(connection: Connection) -> int:
+        connection.execute(insert(registry_revision).values(pk=number, revision=number))
+        return number
+
+    return work
+
+
+def held(database: Database) -> list[int]:
+    with transaction.read(database) as connection:
+        return list(connection.scalars(select(registry_revision.c.pk).order_by(registry_revision.c.pk)))
+
+
+def refuse(connection: Connection) -> int:
+    put(999)(connection)
+    raise Misconfigured("No")
+
+
+def test_a_write_returns_what_its_work_returned_and_is_kept(database: Database) -> None:
+    assert transaction.write(database, put(1)) == 1
+    assert held(database) == [1]
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_full_and_relaxed_durability_follow_each_other(database: Database, durable: bool) -> None:
+    for number, chosen in enumerate([durable, not durable, durable]):
+        transaction.write(database, put(number), durable=chosen)
+
+    assert held(database) == [0, 1, 2]
+
+
+def test_an_error_of_ours_rolls_back_and_passes(database: Database) -> None:
+    with pytest.raises(Misconfigured, match="No"):
+        transaction.write(database, refuse)
+
+    assert held(database) == []
+
+
+def test_an_error_of_the_database_is_told_as_ours(database: Database) -> None:
+    transaction.write(database, put(1))
+
+    with pytest.raises(DatabaseFailed) as raised:
+        transaction.write(database, put(1))
+
+    assert "unique" in str(raised.value.reason).lower()
+
+
+def test_work_that_collided_runs_again(database: Database, dialect: str) -> None:
+    class Collision(Exception):
+        sqlstate = "40001"
+        sqlite_errorname = "SQLITE_BUSY"
+
+    tries: list[int] = []
+
+    def work(connection: Connection) -> int:
+        tries.append(put(len(tries))(connection))
+        if len(tries) < 3:
+            raise OperationalError("", {}, Collision())
+        return len(tries)
+
+    assert transaction.write(database, work) == 3
+    assert held(database) == [2]
+
+
+def test_work_that_collides_for_ever_is_given_up(database: Database) -> None:
+    class Collision(Exception):
+        sqlstate = "40P01"
+        sqlite_errorname = "SQLITE_BUSY"
+
+    def work(_: Connection) -> None:
+        raise OperationalError("", {}, Collision("again"))
+
+    with pytest.raises(DatabaseFailed, match="again"):
+        transaction.write(database, work)
+
+
+def test_a_database_that_is_not_there_is_told_as_ours(dialect: str, tmp_path) -> None:
+    url = f"sqlite:///{tmp_path}/file.db" if dialect == "sqlite" else f"postgresql://nobody@/none?host={tmp_path}"
+    (tmp_path / "file.db").write_text("This is no database, and it is long enough to be looked at." * 100)
+    database = Database(url)
+
+    with pytest.raises(DatabaseFailed), transaction.read(database) as connection:
+        connection.execute(select(func.count()).select_from(registry_revision))
+
+
+def test_many_threads_get_each_its_own_result(database: Database) -> None:
+    commits = GroupCommit(database)
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        results = list(threads.map(lambda number: commits.write(put(number), key=number), range(200)))
+
+    assert results == list(range(200))
+    assert held(database) == list(range(200))
+
+
+def test_work_that_arrives_during_a_commit_shares_the_next(database: Database, query_recorder) -> None:
+    commits = GroupCommit(database)
+    first_is_in, others_wait = threading.Event(), threading.Event()
+
+    def first(connection: Connection) -> int:
+        first_is_in.set()
+        assert others_wait.wait(30)
+        return put(0)(connection)
+
+    with query_recorder(database.engine) as recorded, ThreadPoolExecutor(THREADS) as threads:
+        leader = threads.submit(commits.write, first, key=0)
+        assert first_is_in.wait(30)
+        others = [threads.submit(commits.write, put(number), key=number) for number in range(1, 10)]
+        while len(commits._waiting) < 9:
+            first_is_in.wait(0.01)
+        others_wait.set()
+        results = [leader.result(30), *(other.result(30) for other in others)]
+
+    assert results == list(range(10))
+    assert len(recorded.starting("INSERT")) == 10
+    if database.is_embedded:
+        assert len(recorded.starting("BEGIN")) == 2
+
+
+def test_one_failing_piece_of_work_does_not_hurt_the_others(database: Database) -> None:
+    commits = GroupCommit(database)
+    together = threading.Barrier(THREADS)
+
+    def write(number: int) -> int | str:
+        together.wait(30)
+        try:
+            return commits.write(refuse if number % 4 == 0 else put(number), key=number)
+        except Misconfigured as error:
+            return str(error)
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        results = list(threads.map(write, range(THREADS)))
+
+    assert results == ["No" if number % 4 == 0 else number for number in range(THREADS)]
+    assert held(database) == [number for number in range(THREADS) if number % 4]
+
+
+def test_a_duplicate_in_a_shared_commit_is_told_to_its_own_thread(database: Database) -> None:
+    commits = GroupCommit(database)
+    together = threading.Barrier(8)
+
+    def write(_: int) -> int:
+        together.wait(30)
+        try:
+            return commits.write(put(5), key=5)
+        except DatabaseFailed:
+            return -1
+
+    with ThreadPoolExecutor(8) as threads:
+        results = sorted(threads.map(write, range(8)))
+
+    assert results == [-1] * 7 + [5]
+
+
+def test_a_reader_sees_one_moment_when_told_to(database: Database) -> None:
+    transaction.write(database, put(1))
+
+    with transaction.read(database) as connection:
+        dialects.see_one_moment(connection)
+        before = connection.scalar(select(func.count()).select_from(registry_revision))
+        transaction.write(database, put(2))
+        after = connection.scalar(select(func.count()).select_from(registry_revision))
+
+    assert (before, after) == (1, 1)

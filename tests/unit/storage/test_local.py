@@ -1,0 +1,147 @@
+"""An area in a folder: what is written is there, what is discarded is not, and errors say which kind they are."""
+
+import errno
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from archive.errors import DiskFailed, OutOfResources, UnreadableFile
+from archive.storage.local import LocalArea
+from archive.storage.syncing import Syncer
+
+
+@pytest.fixture
+def area(tmp_path: Path) -> LocalArea:
+    return LocalArea(tmp_path / "area")
+
+
+def test_a_file_holds_what_was_written_in_order(area: LocalArea):
+    with area.create() as file:
+        file.write(b"meta", memoryview(b"first"))
+        file.write(b"second")
+        file.publish()
+        file.make_durable()
+
+    with area.open(file.path) as stream:
+        assert stream.read() == b"metafirstsecond"
+    assert file.size_bytes == len(b"metafirstsecond")
+
+
+def test_a_discarded_file_leaves_no_trace(area: LocalArea):
+    file = area.create()
+    file.write(b"partial")
+
+    file.discard()
+
+    assert list(area.walk()) == []
+
+
+def test_only_the_owner_writes_and_only_the_group_reads(area: LocalArea):
+    with area.create() as file:
+        file.publish()
+
+    assert (area.root / file.path).stat().st_mode & 0o777 & ~0o640 == 0
+
+
+def test_a_folder_that_was_tidied_away_is_made_again(area: LocalArea):
+    with area.create() as file:
+        file.publish()
+    shutil.rmtree(area.root)
+
+    with area.create() as file:
+        file.write(b"x")
+        file.publish()
+
+    assert list(area.walk()) == [file.path]
+
+
+def test_walk_passes_over_what_is_not_ours(area: LocalArea):
+    with area.create() as file:
+        file.publish()
+    (area.root / "notes.txt").write_text("mine")
+
+    assert list(area.walk()) == [file.path]
+
+
+def test_unlinking_twice_is_no_error(area: LocalArea):
+    with area.create() as file:
+        file.publish()
+
+    area.unlink(file.path)
+    area.unlink(file.path)
+
+    assert list(area.walk()) == []
+
+
+def test_a_missing_file_cannot_be_read(area: LocalArea):
+    with pytest.raises(UnreadableFile):
+        area.open("2026/01/01/0000/" + 32 * "0" + ".dcm")
+
+
+@pytest.mark.parametrize(
+    "code, expected",
+    [(errno.ENOSPC, OutOfResources), (errno.EDQUOT, OutOfResources), (errno.EIO, DiskFailed)],
+    ids=["no space", "no quota", "defect"],
+)
+def test_a_write_that_fails_says_whether_room_was_lacking(
+    area: LocalArea, monkeypatch: pytest.MonkeyPatch, code: int, expected: type[Exception]
+):
+    def fail(*_: object) -> int:
+        raise OSError(code, os.strerror(code))
+
+    file = area.create()
+    monkeypatch.setattr(os, "writev", fail)
+
+    with pytest.raises(expected):
+        file.write(b"x")
+
+    file.discard()
+
+
+def test_a_short_write_is_completed(area: LocalArea, monkeypatch: pytest.MonkeyPatch):
+    def write_three_bytes(descriptor: int, buffers: tuple[bytes, ...]) -> int:
+        return os.write(descriptor, b"".join(buffers)[:3])
+
+    monkeypatch.setattr(os, "writev", write_three_bytes)
+
+    with area.create() as file:
+        file.write(b"0123", b"456789")
+        file.publish()
+
+    with area.open(file.path) as stream:
+        assert stream.read() == b"0123456789"
+
+
+def test_what_was_not_published_leaves_no_trace(area: LocalArea):
+    with area.create() as file:
+        file.write(b"cut short")
+
+    assert list(area.walk()) == []
+
+
+@pytest.mark.parametrize("has_nameless_files", [True, False], ids=["O_TMPFILE", "without"])
+def test_files_are_made_ahead_and_all_are_given_back(tmp_path: Path, has_nameless_files: bool):
+    area = LocalArea(tmp_path / "area", Syncer())
+    area._has_nameless_files = has_nameless_files
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for content in (b"one", b"two", b"three"):
+        with area.create() as file:
+            file.write(content)
+            file.publish()
+
+    area.close()
+    del area, file
+
+    assert sorted(path.read_bytes() for path in (tmp_path / "area").rglob("*.dcm")) == [b"one", b"three", b"two"]
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before + 1  # one may be on its way still
+
+
+def test_a_folder_tidied_away_while_a_file_is_written_is_made_again(area: LocalArea):
+    with area.create() as file:
+        file.write(b"x")
+        shutil.rmtree(area.root)
+        file.publish()
+
+    assert list(area.walk()) == [file.path]

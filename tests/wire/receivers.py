@@ -1,0 +1,136 @@
+"""Move destinations: a pynetdicom SCP that remembers what came, and acceptors that misbehave."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from pynetdicom import evt
+from pynetdicom.ae import ApplicationEntity
+from pynetdicom.presentation import AllStoragePresentationContexts
+
+from tests.wire.raw_messages import EXPLICIT, IMPLICIT
+
+ALL_SYNTAXES = (EXPLICIT, IMPLICIT)
+
+
+@dataclass(frozen=True)
+class Received:
+    """One C-STORE that came to a destination."""
+
+    sop_instance_uid: str
+    transfer_syntax: str
+    data_set: bytes
+    priority: int
+    originator_title: str | None
+    originator_message_id: int | None
+    calling_title: str
+
+
+@dataclass
+class Destination:
+    """A running pynetdicom SCP."""
+
+    title: str
+    port: int = 0
+    received: list[Received] = field(default_factory=list)
+    associations: int = 0
+
+    @property
+    def data_sets(self) -> dict[str, bytes]:
+        return {each.sop_instance_uid: each.data_set for each in self.received}
+
+
+Answer = Callable[[evt.Event, int], int]  # the event and how many came before -> status
+
+
+@contextmanager
+def pynetdicom_scp(
+    title: str = "DESTINATION",
+    *,
+    transfer_syntaxes: Sequence[str] = ALL_SYNTAXES,
+    answer: Answer = lambda event, before: 0,
+) -> Iterator[Destination]:
+    """A Storage SCP that answers each store with what `answer` says."""
+    destination = Destination(title)
+    entity = ApplicationEntity(title)
+    for context in AllStoragePresentationContexts:
+        entity.add_supported_context(str(context.abstract_syntax), list(transfer_syntaxes))
+
+    def store(event: evt.Event) -> int:
+        request: Any = event.request
+        status = answer(event, len(destination.received))
+        destination.received.append(
+            Received(
+                str(request.AffectedSOPInstanceUID),
+                str(event.context.transfer_syntax),
+                request.DataSet.getvalue(),
+                request.Priority,
+                request.MoveOriginatorApplicationEntityTitle,
+                request.MoveOriginatorMessageID,
+                event.assoc.requestor.ae_title,
+            )
+        )
+        return status
+
+    def accepted(_: evt.Event) -> None:
+        destination.associations += 1
+
+    server = entity.start_server(
+        ("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, store), (evt.EVT_ACCEPTED, accepted)]
+    )
+    assert server is not None
+    destination.port = server.server_address[1]
+    try:
+        yield destination
+    finally:
+        server.shutdown()
+
+
+@contextmanager
+def raw_acceptor(serve: Callable[[socket.socket], None]) -> Iterator[int]:
+    """A port on which every connection is served by `serve` in a thread, and closed after it."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    held: list[socket.socket] = []
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                held.append(connection)
+                threading.Thread(target=run, args=(connection,), daemon=True).start()
+
+    def run(connection: socket.socket) -> None:
+        with suppress(OSError), connection:
+            serve(connection)
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        with suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        for connection in held:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+
+def says_nothing(connection: socket.socket) -> None:
+    """Take whatever comes and never answer."""
+    while connection.recv(65536):
+        pass
+
+
+def closes_at_once(connection: socket.socket) -> None:
+    """A port behind which nobody speaks DICOM."""
+
+
+def rejects(connection: socket.socket) -> None:
+    """A-ASSOCIATE-RJ, called title not recognized."""
+    connection.recv(65536)
+    connection.sendall(bytes((3, 0, 0, 0, 0, 4, 0, 1, 1, 7)))
+    while connection.recv(65536):
+        pass
