@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Any
 
-from sqlalchemy import Column, Connection, Row, Table, delete, func, insert, select, update
+from sqlalchemy import Column, Connection, Row, Table, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from archive.database import dialects
 from archive.errors import Misconfigured
 from archive.registry import tables
 from archive.registry.tables import access_rules, ae_titles, peers, registry_revision, storage_areas
@@ -185,9 +186,10 @@ def remove_rule(connection: Connection, number: int) -> None:
 
 def found(connection: Connection, area: str, path: str) -> bool:
     """The first start: one area, one title of the same name, anybody on this machine; False if that is done already."""
-    if connection.scalar(select(func.count()).select_from(registry_revision)):
+    # Whoever else is at it holds us up here until it is done, and then there is nothing left to do.
+    first = dialects.insert_once(connection.dialect.name, registry_revision, "pk")
+    if connection.scalar(first, {"pk": 1, "revision": 0}) is None:
         return False
-    connection.execute(insert(registry_revision).values(pk=1, revision=0))
     add_area(connection, area, path, {})
     add_title(connection, area, area, "RW")
     for network in ("127.0.0.0/8", "::1/128"):
