@@ -98,13 +98,15 @@ class Archive(ABC):
         return self._running
 
     def stop(self) -> None:
-        """Stop it and remove all it kept."""
+        """Stop it; what it kept goes with the run.
+
+        Where many files were removed, ext4 is slow to make new ones for minutes, which is not the next one's burden.
+        """
         if self._running is not None:
             self._running.process.stop()
             self._running = None
         while self._databases:
             self._postgresql.drop(self._databases.pop())
-        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _new_database(self) -> str:
         self._databases.append(self._postgresql.create())
