@@ -19,7 +19,7 @@ PREFIX = "ARCHIVE_"
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Settings of a service; times in seconds, where 0 means without limit."""
+    """Settings of a service; times in seconds, where 0 means without limit (of `filing_delay`: at once)."""
 
     data: str = "./archive-data"
     """Folder of the embedded database and of areas with a relative path."""
@@ -47,6 +47,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """For a connection to a peer."""
     drain_timeout: Seconds = 30
     """For running operations to end, once the service was told to stop."""
+    filing_delay: Seconds = 2
+    """How long small instances are gathered in the database before they get their files."""
     log_level: str = "info"
     log_format: str = "text"
     log_file: str = ""

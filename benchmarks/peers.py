@@ -6,7 +6,6 @@ everybody in. Beyond that each has the settings it is installed with; what diffe
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile

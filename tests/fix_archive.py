@@ -8,10 +8,11 @@ from pydicom.dataset import FileDataset
 
 from archive.database import transaction
 from archive.database.engine import Database
-from archive.lifecycle import founding
+from archive.lifecycle import filing, founding
 from archive.lifecycle.store import Store
 from archive.registry import snapshot
 from archive.registry.snapshot import Area
+from archive.storage.local import LocalArea
 from tests.fix_instances import encoded
 
 
@@ -33,14 +34,21 @@ class FoundedArchive:
         """Where the files of the first area lie."""
         return self.area.folder(self.data)
 
-    def store(self, *data_sets: FileDataset) -> None:
-        """Store instances into the first area."""
+    def store(self, *data_sets: FileDataset, is_filed: bool = True) -> None:
+        """Store instances into the first area, and leave no bytes in the database unless told."""
         sink = Store(self.database, self.data).sink(self.area, "STORESCU")
         for data_set in data_sets:
             uids = data_set.SOPClassUID, data_set.SOPInstanceUID, data_set.file_meta.TransferSyntaxUID
             with sink.begin(*uids) as incoming:
                 incoming.write(memoryview(encoded(data_set)))
                 incoming.finish()
+        if is_filed:
+            self.file()
+
+    def file(self) -> None:
+        """Give every small instance its file, as housekeeping does."""
+        while not filing.file_some(self.database, self.area, LocalArea(self.folder)).is_last:
+            pass
 
     def files(self) -> list[Path]:
         """The files of the first area."""

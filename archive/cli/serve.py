@@ -40,6 +40,9 @@ _SECONDS = click.FloatRange(min=0)
 @click.option(
     "--drain-timeout", type=_SECONDS, metavar="SECONDS", help="For running operations when told to stop; 30, 0 is none."
 )
+@click.option(
+    "--filing-delay", type=_SECONDS, metavar="SECONDS", help="Before small instances get their files; 2, 0 is at once."
+)
 @click.option("--log-level", type=click.Choice(telemetry.LEVELS), help="By default info.")
 @click.option("--log-format", type=click.Choice(telemetry.FORMATS), help="By default text.")
 @click.option("--log-file", metavar="FILE", help="By default standard error.")

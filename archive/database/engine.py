@@ -67,6 +67,16 @@ class Database:
                 self._writer = None
                 raise
 
+    def prepare_for_writers(self) -> None:
+        """Spend now what would make the first write transactions of a service slower than the others."""
+        if self.writers is None:
+            return
+        try:
+            with self.writing() as connection, connection.begin():
+                dialects.grow_write_ahead_log(Path(self.url.database or ""))
+        except OSError as error:
+            raise DatabaseFailed("The log of the database cannot be made longer", reason=error.strerror) from error
+
     def __str__(self) -> str:
         return self.url.render_as_string(hide_password=True)
 

@@ -13,7 +13,15 @@ from sqlalchemy import Connection, ScalarSelect, func, literal, select, union_al
 from archive.database import dialects
 from archive.index import usage
 from archive.index.record import UsageChange
-from archive.index.tables import area_usage, deletions, instances, series, studies, study_usage
+from archive.index.tables import (
+    area_usage,
+    deletions,
+    instances,
+    series,
+    studies,
+    study_usage,
+    unfiled_instances,
+)
 from archive.index.usage import Usage
 
 _PATHS_IN_ONE_FETCH = 10_000
@@ -21,12 +29,14 @@ _PATHS_IN_ONE_FETCH = 10_000
 
 @dataclass(frozen=True, slots=True)
 class HeldFile:
-    """A file as its row describes it."""
+    """A file as its row describes it, or bytes that wait for theirs."""
 
     pk: int
     sop_instance_uid: str
-    path: str
+    path: str | None
     size_bytes: int
+    unfiled_bytes: int | None
+    """How many bytes wait for their file, where `path` is None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +64,9 @@ def files_of(connection: Connection, pks: Sequence[int]) -> list[HeldFile]:
 
 
 def _held_files():
-    return select(instances.c.pk, instances.c.sop_instance_uid, instances.c.path, instances.c.size_bytes)
+    columns = (instances.c.pk, instances.c.sop_instance_uid, instances.c.path, instances.c.size_bytes)
+    with_content = instances.outerjoin(unfiled_instances, unfiled_instances.c.instance_pk == instances.c.pk)
+    return select(*columns, func.length(unfiled_instances.c.content)).select_from(with_content)
 
 
 def sorted_paths(connection: Connection, area_pk: int) -> Iterator[tuple[str, bool]]:
@@ -62,7 +74,8 @@ def sorted_paths(connection: Connection, area_pk: int) -> Iterator[tuple[str, bo
 
     No index serves this: the database sorts, in its own files, while this process keeps one fetch in memory.
     """
-    held = select(instances.c.path, literal(1).label("is_held")).where(instances.c.area_pk == area_pk)
+    filed = (instances.c.area_pk == area_pk, instances.c.path.is_not(None))
+    held = select(instances.c.path, literal(1).label("is_held")).where(*filed)
     waiting = select(deletions.c.path, literal(0)).where(deletions.c.area_pk == area_pk)
     both = union_all(held, waiting).subquery()
     statement = select(both.c.path, both.c.is_held).order_by(both.c.path)

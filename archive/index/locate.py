@@ -14,10 +14,12 @@ from archive.query.model import Query
 class Location:
     """One stored instance: what it is and where its bytes are."""
 
+    pk: int
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax_uid: str
-    path: str
+    path: str | None
+    """Its file; None if it had none yet when it was looked for."""
     size_bytes: int
     data_set_offset: int
 
@@ -26,6 +28,7 @@ def locate(connection: Connection, query: Query, area_pk: int) -> list[Location]
     """Every instance at or below the entities that match, in the order they arrived."""
     matching = questions.matching_statement(connection.dialect.name, query, area_pk, Level.IMAGE)
     columns = (
+        instances.c.pk,
         instances.c.sop_class_uid,
         instances.c.sop_instance_uid,
         instances.c.transfer_syntax_uid,

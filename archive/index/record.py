@@ -11,10 +11,13 @@ from archive.dicom.header import Header
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One instance whose file is in place, made ready for the index before the transaction begins."""
+    """One instance whose file is in place, or that needs none yet, made ready before the transaction begins."""
 
     header: Header
-    path: str
+    path: str | None
+    """Its file; None while its bytes are `content`."""
+    content: bytes | None
+    """The whole of a small instance that has no file yet."""
     size_bytes: int
     received_at: datetime
     instance_values: Mapping[str, Any]
@@ -64,10 +67,11 @@ class Stored:
 class AlreadyHeld(Exception):
     """The area holds the instance and keeps it; the transaction is to be rolled back.
 
-    `path` is the file that its row names. It may be the very file of this store, whose commit then went through
-    although its answer was lost.
+    `path` is the file that its row names; None if its bytes are in the database. `is_this` tells that the row is of
+    this very store, whose commit then went through although its answer was lost.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str | None, *, is_this: bool = False) -> None:
         super().__init__()
         self.path = path
+        self.is_this = is_this

@@ -1,4 +1,4 @@
-"""Take instances out of the index: rows go now, their files are queued for housekeeping.
+"""Take instances out of the index: rows go now, and bytes that have no file yet; files are queued for housekeeping.
 
 A parent that holds nothing any more goes with its last child. Files are named in `deletions` in the same transaction,
 and unlinked only after it has committed: a row never names a missing file.
@@ -32,6 +32,7 @@ _HELD = (
     instances.c.sop_class_uid,
     instances.c.path,
     instances.c.size_bytes,
+    instances.c.received_at,
 )
 
 
@@ -45,8 +46,9 @@ class HeldInstance:
     series_pk: int
     sop_instance_uid: str
     sop_class_uid: str
-    path: str
+    path: str | None
     size_bytes: int
+    received_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,8 @@ def remove_instance(
     Once its successor is in place, `settle_sop_classes` says whether the lists of its series and study still hold.
     """
     connection.execute(delete(instances).where(instances.c.pk == held.pk))
-    _queue(connection, held.area_pk, [held.path], reason, now)
+    if held.path is not None:
+        _queue(connection, held.area_pk, held.path, reason, now)
     change.number_of_instances -= 1
     change.size_bytes -= held.size_bytes
     connection.execute(
@@ -109,7 +112,8 @@ def remove_study(connection: Connection, study_pk: int, shard: int, reason: str,
     files = select(
         instances.c.area_pk, instances.c.path, literal(reason), literal(now, type_=deletions.c.queued_at.type)
     ).where(instances.c.series_pk.in_(of_study))
-    connection.execute(insert(deletions).from_select(["area_pk", "path", "reason", "queued_at"], files))
+    filed = files.where(instances.c.path.is_not(None))
+    connection.execute(insert(deletions).from_select(["area_pk", "path", "reason", "queued_at"], filed))
     connection.execute(delete(instances).where(instances.c.series_pk.in_(of_study)))
     connection.execute(delete(series_requests).where(series_requests.c.series_pk.in_(of_study)))
     connection.execute(delete(series).where(series.c.study_pk == study_pk))
@@ -178,9 +182,9 @@ def _summarize_series(connection: Connection, study_pk: int, series_pk: int) -> 
         usage.summarize_study(connection, study_pk)
 
 
-def _queue(connection: Connection, area_pk: int, paths: Sequence[str], reason: str, now: datetime) -> None:
-    rows = [{"area_pk": area_pk, "path": path, "reason": reason, "queued_at": now} for path in paths]
-    connection.execute(insert(deletions), rows)
+def _queue(connection: Connection, area_pk: int, path: str, reason: str, now: datetime) -> None:
+    row = {"area_pk": area_pk, "path": path, "reason": reason, "queued_at": now}
+    connection.execute(insert(deletions), row)
 
 
 def is_queued(connection: Connection, area_pk: int, path: str) -> bool:
@@ -196,11 +200,18 @@ def queued_deletions(connection: Connection, most: int) -> list[QueuedFile]:
     return [QueuedFile(*row) for row in connection.execute(queued)]
 
 
+def note_attempts(connection: Connection, queued: Sequence[QueuedFile]) -> None:
+    """Count one more attempt to unlink each of these files.
+
+    Once this is committed, and durable, so is all that was committed before it: the end of the rows that named them.
+    """
+    among = dialects.among(connection.dialect.name, deletions.c.pk, [row.pk for row in queued])
+    connection.execute(update(deletions).where(among).values(attempts=deletions.c.attempts + 1))
+
+
 def settle_deletions(connection: Connection, done: Sequence[int], failed: Sequence[tuple[int, str]]) -> None:
     """Drop the files that are unlinked from the queue; note why the others are not."""
     if done:
         connection.execute(delete(deletions).where(dialects.among(connection.dialect.name, deletions.c.pk, done)))
     for pk, error in failed:
-        connection.execute(
-            update(deletions).where(deletions.c.pk == pk).values(attempts=deletions.c.attempts + 1, last_error=error)
-        )
+        connection.execute(update(deletions).where(deletions.c.pk == pk).values(last_error=error))

@@ -127,13 +127,14 @@ def record(
     header: Header,
     *,
     transfer_syntax_uid: str,
-    path: str,
+    path: str | None,
+    content: bytes | None = None,
     size_bytes: int,
     data_set_offset: int,
     source_ae_title: str,
     received_at: datetime,
 ) -> Record:
-    """All that a store hands to the index about a received instance."""
+    """All that a store hands to the index about a received instance: its `path`, or its whole `content`."""
     file = {
         "transfer_syntax_uid": transfer_syntax_uid,
         "path": path,
@@ -145,6 +146,7 @@ def record(
     return Record(
         header=header,
         path=path,
+        content=content,
         size_bytes=size_bytes,
         received_at=received_at,
         instance_values=_values(header, Level.IMAGE) | file,

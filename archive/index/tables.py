@@ -173,7 +173,6 @@ study_usage = Table(
     _counter("size_bytes"),
     Column("last_stored_at", Timestamp, nullable=False),
     # Which study was stored to least recently?
-    Index(None, "area_pk", "last_stored_at", "study_pk"),
 )
 
 series = Table(
@@ -242,8 +241,9 @@ instances = Table(
     Column("rows", Integer),
     Column("columns", Integer),
     *_integer("number_of_frames"),
-    # Where the bytes lie: relative to the area's path; the data set begins behind the File Meta Information.
-    Column("path", BinaryText, nullable=False),
+    # Where the bytes lie: relative to the area's path; the data set begins behind the File Meta Information. NULL: they
+    # are in `unfiled_instances` still.
+    Column("path", BinaryText),
     Column("size_bytes", BigInteger, nullable=False),
     Column("data_set_offset", Integer, nullable=False),
     Column("source_ae_title", BinaryText, nullable=False),
@@ -251,10 +251,17 @@ instances = Table(
     *_remaining_header(),
     # Is this instance here already? The one probe of a store.
     UniqueConstraint("area_pk", "sop_instance_uid"),
-    sqlite_autoincrement=True,
 )
 # The instances of a series, and by way of its series those of a study.
 Index(None, instances.c.series_pk)
+
+unfiled_instances = Table(
+    "unfiled_instances",
+    metadata,
+    # Small instances that have no file yet: the whole of it, File Meta Information first. Housekeeping makes the file.
+    Column("instance_pk", Key, ForeignKey("instances.pk", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("content", LargeBinary, nullable=False),
+)
 
 area_usage = Table(
     "area_usage",

@@ -7,12 +7,12 @@ ON CONFLICT DO NOTHING, so that the first instances of a study may come over man
 Row locks are taken in one order: the study's usage, the series, the instance, the area's usage.
 """
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, insert, select, update
 
 from archive.database import dialects
-from archive.database.prepared import Prepared
+from archive.database.prepared import Outcome, Prepared
 from archive.errors import DatabaseFailed, DuplicateInstance
-from archive.index import remove, rows, usage
+from archive.index import remove, rows, unfiled, usage
 from archive.index.disagreements import note_disagreements, note_patient
 from archive.index.record import AlreadyHeld, Duplicates, Parents, Record, Stored, UsageChange
 from archive.index.tables import instances, patients, series, series_requests, studies, study_usage
@@ -45,20 +45,45 @@ _count_in_series = Prepared(
     )
 )
 
-_insert_instance = Prepared(
-    lambda dialect: dialects.insert_once(dialect.name, instances),
-    [column.name for column in instances.columns if column.name != "pk"],
+_find_parents = Prepared(
+    lambda _: (
+        select(studies.c.pk, studies.c.fingerprint, series.c.pk, series.c.fingerprint)
+        .select_from(
+            studies.outerjoin(
+                series, (series.c.study_pk == studies.c.pk) & (series.c.series_instance_uid == bindparam("series_uid"))
+            )
+        )
+        .where(studies.c.area_pk == bindparam("area"), studies.c.study_instance_uid == bindparam("study_uid"))
+    )
 )
 
-_find_parents = (
-    select(studies.c.pk, studies.c.fingerprint, series.c.pk.label("series_pk"), series.c.fingerprint.label("of_series"))
-    .select_from(
-        studies.outerjoin(
-            series, (series.c.study_pk == studies.c.pk) & (series.c.series_instance_uid == bindparam("series_uid"))
-        )
+_find_patient = Prepared(
+    lambda _: select(patients.c.pk).where(
+        patients.c.area_pk == bindparam("area"), patients.c.patient_key == bindparam("key")
     )
-    .where(studies.c.area_pk == bindparam("area"), studies.c.study_instance_uid == bindparam("study_uid"))
 )
+
+_count_series_in_study = Prepared(
+    lambda _: (
+        update(study_usage)
+        .where(study_usage.c.study_pk == bindparam("pk"))
+        .values(number_of_series=study_usage.c.number_of_series + bindparam("added"))
+    )
+)
+
+_insert_study_usage = Prepared(lambda _: insert(study_usage), ["study_pk", "area_pk", "last_stored_at"])
+
+
+def _insert_once(table: Table, without: frozenset[str] = frozenset()) -> Prepared:
+    """Insert a parent unless it is there; returns its key if it was not. Columns `without` keep their defaults."""
+    columns = [column.name for column in table.columns if column.name != "pk" and column.name not in without]
+    return Prepared(lambda dialect: dialects.insert_once(dialect.name, table, "pk"), columns)
+
+
+_insert_patient = _insert_once(patients)
+_insert_study = _insert_once(studies, frozenset({"modalities_in_study", "sop_classes_in_study"}))
+_insert_series = _insert_once(series, frozenset({"number_of_instances", "size_bytes"}))
+_insert_instance = _insert_once(instances)
 
 
 def add(
@@ -87,9 +112,10 @@ def add(
         held = remove.lock_instance(connection, area_pk, record.header.sop_instance_uid)
         if held is None:
             continue  # it was removed between the insert and the look
-        # The same path: a commit whose answer was lost, done again; this very row is in place, and counted.
-        if duplicates is Duplicates.KEEP or held.path == record.path:
-            raise AlreadyHeld(held.path)
+        # This very store: a commit whose answer was lost, done again; its row is in place, and counted.
+        is_this = _is_of(held, record)
+        if duplicates is Duplicates.KEEP or is_this:
+            raise AlreadyHeld(held.path, is_this=is_this)
         if duplicates is Duplicates.REJECT:
             raise DuplicateInstance(sop_instance_uid=record.header.sop_instance_uid)
         remove.remove_instance(connection, held, "replaced", change, record.received_at)
@@ -99,7 +125,17 @@ def add(
 
 def _inserted(connection: Connection, area_pk: int, record: Record, parents: Parents) -> bool:
     of_parents = {"area_pk": area_pk, "study_pk": parents.study_pk, "series_pk": parents.series_pk}
-    return _insert_instance.run(connection, {**record.instance_values, **of_parents}).rowcount == 1
+    pk = _made(_insert_instance.run(connection, {**record.instance_values, **of_parents}))
+    if pk is not None and record.content is not None:
+        unfiled.add(connection, pk, record.content)
+    return pk is not None
+
+
+def _is_of(held: remove.HeldInstance, record: Record) -> bool:
+    """Whether a row is that of this record; without a file, the moment names the store: no two share a microsecond."""
+    if record.path is not None:
+        return held.path == record.path
+    return (held.received_at, held.size_bytes) == (record.received_at, record.size_bytes)
 
 
 def _counted_parents(
@@ -144,66 +180,68 @@ def _counted(connection: Connection, record: Record, parents: Parents) -> bool:
 
 def _found_or_made(connection: Connection, area_pk: int, record: Record, change: UsageChange) -> Parents | None:
     """Find the parents or make them; None if the study was removed in between."""
+    study_pk, parents = _found(connection, area_pk, record)
+    if parents is not None:
+        return parents
+    if study_pk is None:
+        _make_study(connection, area_pk, record, change)
+        study_pk, _ = _found(connection, area_pk, record)
+        if study_pk is None:
+            return None
+    _make_series(connection, area_pk, study_pk, record, change)
+    return _found(connection, area_pk, record)[1]
+
+
+def _found(connection: Connection, area_pk: int, record: Record) -> tuple[int | None, Parents | None]:
+    """The key of the study, and the parents if the series is there too."""
     header = record.header
     keys = {"area": area_pk, "study_uid": header.study_instance_uid, "series_uid": header.series_instance_uid}
-    found = connection.execute(_find_parents, keys).one_or_none()
-    if found is not None and found.series_pk is not None:
-        return Parents(found.pk, found.series_pk, found.fingerprint, found.of_series)
-    if found is None:
-        _make_study(connection, area_pk, record, change)
-        found = connection.execute(_find_parents, keys).one_or_none()
-        if found is None:
-            return None
-    _make_series(connection, area_pk, found.pk, record, change)
-    found = connection.execute(_find_parents, keys).one_or_none()
-    if found is None or found.series_pk is None:
-        return None
-    return Parents(found.pk, found.series_pk, found.fingerprint, found.of_series)
+    rows_found = _find_parents.run(connection, keys).rows
+    if not rows_found:
+        return None, None
+    study_pk, of_study, series_pk, of_series = rows_found[0]
+    return study_pk, None if series_pk is None else Parents(study_pk, series_pk, of_study, of_series)
+
+
+def _made(outcome: Outcome) -> int | None:
+    """The key of the row that was inserted; None if it was there already."""
+    return outcome.rows[0][0] if outcome.rows else None
 
 
 def _make_study(connection: Connection, area_pk: int, record: Record, change: UsageChange) -> None:
     """Insert the patient and the study unless they are there; neither, if the patient was removed in between."""
-    dialect = connection.dialect.name
-    values = rows.patient_values(record.header) | {"area_pk": area_pk, "created_at": record.received_at}
-    made_patient_pk = connection.scalar(dialects.insert_once(dialect, patients, "pk"), values)
-    patient_pk = made_patient_pk or connection.scalar(
-        select(patients.c.pk).where(patients.c.area_pk == area_pk, patients.c.patient_key == values["patient_key"])
-    )
+    common = {"area_pk": area_pk, "created_at": record.received_at}
+    values = rows.patient_values(record.header) | common
+    patient_pk = made_patient_pk = _made(_insert_patient.run(connection, values))
     if patient_pk is None:
-        return
-    values = rows.study_values(record) | {
-        "area_pk": area_pk,
-        "patient_pk": patient_pk,
-        "created_at": record.received_at,
-    }
-    made = connection.execute(dialects.insert_once(dialect, studies, "pk"), values).one_or_none()
-    if made is not None:
-        change.number_of_studies += 1
-        counters = {"study_pk": made.pk, "area_pk": area_pk, "last_stored_at": record.received_at}
-        connection.execute(insert(study_usage), counters)
-        if made_patient_pk is None:
-            note_patient(connection, area_pk, record, patient_pk)
-    else:  # somebody else was first, perhaps with another patient
+        found = _find_patient.run(connection, {"area": area_pk, "key": values["patient_key"]}).rows
+        if not found:
+            return
+        patient_pk = found[0][0]
+    values = rows.study_values(record) | common | {"patient_pk": patient_pk}
+    study_pk = _made(_insert_study.run(connection, values))
+    if study_pk is None:  # somebody else was first, perhaps with another patient
         remove.drop_patient_if_empty(connection, patient_pk)
+        return
+    change.number_of_studies += 1
+    _insert_study_usage.run(
+        connection, {"study_pk": study_pk, "area_pk": area_pk, "last_stored_at": record.received_at}
+    )
+    if made_patient_pk is None:
+        note_patient(connection, area_pk, record, patient_pk)
 
 
 def _make_series(connection: Connection, area_pk: int, study_pk: int, record: Record, change: UsageChange) -> None:
     """Insert the series unless it is there; the study's usage row is locked first, so one at a time per study."""
-    locked = update(study_usage).where(study_usage.c.study_pk == study_pk)
-    counted = locked.values(number_of_series=study_usage.c.number_of_series + 1)
-    if connection.execute(counted).rowcount == 0:
+    if _count_series_in_study.run(connection, {"pk": study_pk, "added": 1}).rowcount == 0:
         return
-    values = rows.series_values(record) | {
-        "area_pk": area_pk,
-        "study_pk": study_pk,
-        "created_at": record.received_at,
-    }
-    made = connection.execute(dialects.insert_once(connection.dialect.name, series, "pk"), values).one_or_none()
-    if made is None:  # somebody else was first
-        connection.execute(locked.values(number_of_series=study_usage.c.number_of_series - 1))
+    of_study = {"area_pk": area_pk, "study_pk": study_pk, "created_at": record.received_at}
+    series_pk = _made(_insert_series.run(connection, rows.series_values(record) | of_study))
+    if series_pk is None:  # somebody else was first
+        _count_series_in_study.run(connection, {"pk": study_pk, "added": -1})
         return
     change.number_of_series += 1
     requests = rows.request_values(record.header)
     if requests:
-        connection.execute(insert(series_requests), [request | {"series_pk": made.pk} for request in requests])
+        connection.execute(insert(series_requests), [request | {"series_pk": series_pk} for request in requests])
     usage.summarize_study(connection, study_pk)

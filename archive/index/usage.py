@@ -30,19 +30,26 @@ _count_in_area = Prepared(
     )
 )
 
+_lists_of_series = Prepared(
+    lambda _: select(series.c.modality, series.c.sop_classes).where(series.c.study_pk == bindparam("study"))
+)
+
+_set_lists_of_study = Prepared(
+    lambda _: (
+        update(studies)
+        .where(studies.c.pk == bindparam("pk_of_study"))
+        .values(modalities_in_study=bindparam("modalities"), sop_classes_in_study=bindparam("classes"))
+    )
+)
+
 
 def summarize_study(connection: Connection, study_pk: int) -> None:
     """Set the study's lists of modalities and SOP Classes to what its series hold."""
-    held = connection.execute(
-        select(series.c.modality, series.c.sop_classes).where(series.c.study_pk == study_pk)
-    ).all()
-    modalities = {row.modality for row in held if row.modality}
-    classes = {uid for row in held for uid in rows.split(row.sop_classes)}
-    connection.execute(
-        update(studies)
-        .where(studies.c.pk == study_pk)
-        .values(modalities_in_study=rows.join(modalities), sop_classes_in_study=rows.join(classes))
-    )
+    held = _lists_of_series.run(connection, {"study": study_pk}).rows
+    modalities = {modality for modality, _ in held if modality}
+    classes = {uid for _, sop_classes in held for uid in rows.split(sop_classes)}
+    lists = {"modalities": rows.join(modalities), "classes": rows.join(classes)}
+    _set_lists_of_study.run(connection, {"pk_of_study": study_pk, **lists})
 
 
 def count_in_area(connection: Connection, area_pk: int, shard: int, change: UsageChange) -> None:

@@ -53,12 +53,16 @@ def verify_files(database: Database, area: Area, data: Path) -> Iterator[Fault]:
         if not rows:
             return
         last = rows[-1].pk
-        suspects = {row.pk: found for row in rows if (found := files.size_bytes(row.path)) != row.size_bytes}
+        suspects = {row.pk: found for row in rows if (found := _found_bytes(files, row)) != row.size_bytes}
         if suspects:
             # A row goes before its file: one that is still there now had its file missing.
             with transaction.read(database) as connection:
                 still_there = checks.files_of(connection, list(suspects))
-            yield from (Fault(row, suspects[row.pk]) for row in still_there)
+            yield from (Fault(row, suspects[row.pk]) for row in still_there if row in rows)
+
+
+def _found_bytes(files: LocalArea, row: HeldFile) -> int | None:
+    return row.unfiled_bytes if row.path is None else files.size_bytes(row.path)
 
 
 def verify_counters(database: Database, area: Area) -> list[WrongCounters]:

@@ -2,13 +2,15 @@
 
 from array import array
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from archive.database import transaction
 from archive.database.engine import Database
 from archive.dicom.attributes import Level
-from archive.index import locate, select
+from archive.errors import UnreadableFile
+from archive.index import locate, select, unfiled
 from archive.index.locate import Location
 from archive.query.model import Query
 from archive.registry.snapshot import Area
@@ -39,6 +41,21 @@ class Holdings:
 
     def open(self, area: Area, location: Location) -> BinaryIO:
         """The stored data set, without its File Meta Information; raises UnreadableFile."""
-        stream = LocalArea(area.folder(self._data)).open(location.path)
+        stream = self._unfiled(area, location) if location.path is None else self._file(area, location.path)
         stream.seek(location.data_set_offset)
         return stream
+
+    def _file(self, area: Area, path: str) -> BinaryIO:
+        return LocalArea(area.folder(self._data)).open(path)
+
+    def _unfiled(self, area: Area, location: Location) -> BinaryIO:
+        """From the database, or from the file that was made since the instance was looked for."""
+        with transaction.read(self._database) as connection:
+            now = unfiled.find(connection, location.pk, location.sop_instance_uid)
+        if now is None:
+            raise UnreadableFile("The instance was removed meanwhile", uid=location.sop_instance_uid)
+        if now.content is not None:
+            return BytesIO(now.content)
+        if now.path is None:
+            raise UnreadableFile("The instance has neither file nor bytes", uid=location.sop_instance_uid)
+        return self._file(area, now.path)

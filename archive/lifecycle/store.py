@@ -1,13 +1,16 @@
 """Take in one received instance: THE store. Durable first, then visible; all or nothing.
 
-The bytes go to a new file as they arrive, behind our File Meta Information. When the last has come, a thread syncs the
-file while the header is scanned and held against the request, and one transaction, which waits for the sync before its
-commit, makes it visible: the rows, the counters, the end of an instance it replaces. What fails before that transaction
-leaves no file; what fails in it may leave a file without a row, which `archive check reconcile` comes for, and never a
-row without a file.
+A small instance goes into the database, bytes and rows in one transaction, and has its file later (see `filing`): its
+store costs one sync. The bytes of any other go to a new file as they arrive, behind our File Meta Information. When the
+last has come, a thread syncs the file while the header is scanned and held against the request, and one transaction,
+which waits for the sync before its commit, makes it visible: the rows, the counters, the end of an instance that it
+replaces. What fails before that transaction leaves no file; what fails in it may leave a file without a row, which
+`archive check reconcile` comes for, and never a row without a file.
 """
 
+import math
 import re
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,8 +31,12 @@ from archive.registry.snapshot import Area
 from archive.storage.local import LocalArea, NewFile
 from archive.storage.syncing import Sync, Syncer
 
-# Of the data set, kept in memory to be scanned: the header of all but a few objects, which are read back instead.
+# Of the data set, kept in memory to be scanned: the header of all but a few objects, which are read back instead. What
+# is no longer than this is stored in the database first; above, writing the bytes twice costs more than their own sync.
 HEAD_BYTES = 65_536
+
+# How often housekeeping is told that instances wait for their file; it looks again by itself for longer than this.
+WAKE_SECONDS = 0.1
 
 # Looser than PS3.5 9.1 in one point: some modalities write components with leading zeros, and such a UID names its
 # instance all the same.
@@ -43,13 +50,14 @@ class Store:
     """Takes in instances for all associations of a process."""
 
     def __init__(
-        self, database: Database, data: Path, *, shard: int = 0, on_deletion: Callable[[], None] = lambda: None
+        self, database: Database, data: Path, *, shard: int = 0, wake_housekeeping: Callable[[], None] = lambda: None
     ) -> None:
-        """`on_deletion` is called after a commit that queued files to be unlinked."""
+        """`wake_housekeeping` is called after a commit that left something to do: a file to be made, or unlinked."""
         self._commits = transaction.GroupCommit(database)
         self._data = data
         self._shard = shard % usage.SHARDS
-        self._on_deletion = on_deletion
+        self._wake_housekeeping = wake_housekeeping
+        self._woken_at = -math.inf
         self._syncer = Syncer()
         self._areas: dict[str, LocalArea] = {}
         self._parents: dict[tuple[int, str, str], Parents] = {}
@@ -61,13 +69,8 @@ class Store:
     def _files(self, area: Area) -> LocalArea:
         files = self._areas.get(area.path)
         if files is None:
-            files = self._areas[area.path] = LocalArea(area.folder(self._data), self._syncer)
+            files = self._areas[area.path] = LocalArea(area.folder(self._data))
         return files
-
-    def close(self) -> None:
-        """Give back what was made ahead."""
-        for files in self._areas.values():
-            files.close()
 
     def start_sync(self, file: NewFile) -> Sync:
         """Make the file durable while its owner goes on."""
@@ -86,7 +89,7 @@ class Store:
             nonlocal attempts
             attempts += 1
             if attempts > 1 and self._was_superseded(connection, area, record):
-                raise AlreadyHeld(record.path)
+                raise AlreadyHeld(record.path, is_this=True)
             stored = upsert.add(connection, area.pk, record, duplicates=duplicates, shard=self._shard, known=known)
             if sync is not None:
                 sync.wait()  # the last moment at which the file must be durable
@@ -97,11 +100,23 @@ class Store:
             if len(self._parents) >= MOST_PARENTS:
                 self._parents.clear()
             self._parents[key] = stored.parents  # only now: a key of a rolled back transaction may be given again
-        if stored.replaced:
-            self._on_deletion()
+        if stored.replaced or record.path is None:
+            self._wake()
+
+    def _wake(self) -> None:
+        """Tell housekeeping, unless it was told a moment ago."""
+        now = time.monotonic()
+        if now - self._woken_at > WAKE_SECONDS:
+            self._woken_at = now
+            self._wake_housekeeping()
 
     def _was_superseded(self, connection: Connection, area: Area, record: Record) -> bool:
-        """Whether a first attempt went through, its answer was lost, and its row was replaced or removed since."""
+        """Whether a first attempt went through, its answer was lost, and its row was replaced or removed since.
+
+        Where there is no file to tell, it is stored once more.
+        """
+        if record.path is None:
+            return False
         return not self._files(area).has(record.path) or remove.is_queued(connection, area.pk, record.path)
 
 
@@ -136,49 +151,54 @@ class Incoming:
         self._file: NewFile | None = None
         self._sync: Sync | None = None
         self._head = bytearray()
+        self._size_bytes = 0
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self._file is not None:
-            self._discard(self._file)
-            self._file = None
+        self._discard(self._file)
+        self._file = None
 
     def write(self, fragment: memoryview) -> None:
-        """Append a piece of the data set to the file; raises OutOfResources or DiskFailed."""
+        """Append a piece of the data set; raises OutOfResources or DiskFailed."""
+        self._size_bytes += len(fragment)
         if self._file is None:
+            if self._size_bytes <= HEAD_BYTES:
+                self._head += fragment
+                return
             self._file = self._sink.files.create()
-            self._file.write(self._meta, fragment)
-        else:
-            self._file.write(fragment)
+            self._file.write(self._meta, self._head)
+        self._file.write(fragment)
         if len(self._head) < HEAD_BYTES:
             self._head += fragment[: HEAD_BYTES - len(self._head)]
 
     def finish(self) -> None:
         """Make the instance durable and visible; raises Refused or Failed, and then nothing is kept."""
-        file = self._file
-        if file is None or file.size_bytes == len(self._meta):
+        if self._size_bytes == 0:
             raise UnreadableDataSet("The data set is empty")
-        file.publish()
-        if self._sink.area.durable:
-            self._sync = self._sink.store.start_sync(file)
+        file = self._file
+        if file is not None:
+            file.publish()
+            if self._sink.area.durable:
+                self._sync = self._sink.store.start_sync(file)
         scanned = self._scan(file)
         self._hold_against_request(scanned)
         record = rows.record(
             scanned,
             transfer_syntax_uid=self._transfer_syntax,
-            path=file.path,
-            size_bytes=file.size_bytes,
+            path=None if file is None else file.path,
+            content=self._meta + self._head if file is None else None,
+            size_bytes=len(self._meta) + self._size_bytes,
             data_set_offset=len(self._meta),
             source_ae_title=self._sink.source_ae_title,
             received_at=datetime.now(UTC),
         )
         self._file = None  # from here on a row may name it
         try:
-            self._sink.store.commit(self._sink.area, record, Duplicates(self._sink.area.duplicates), self._sync)
+            self._commit(record, Duplicates(self._sink.area.duplicates))
         except AlreadyHeld as held:
-            self._keep(held.path, file, record)
+            self._keep(held, file, record)
         except DatabaseFailed:
             raise  # whether it was committed is not known
         except ArchiveError:
@@ -186,21 +206,26 @@ class Incoming:
             raise
         finally:
             self._end_sync()
-            file.close()
+            if file is not None:
+                file.close()
 
-    def _keep(self, held_path: str, file: NewFile, record: Record) -> None:
+    def _commit(self, record: Record, duplicates: Duplicates) -> None:
+        self._sink.store.commit(self._sink.area, record, duplicates, self._sync)
+
+    def _keep(self, held: AlreadyHeld, file: NewFile | None, record: Record) -> None:
         """The area keeps what it has; but if that file is lost, this one heals the loss."""
-        if held_path == file.path:
+        if held.is_this:
             return
-        if self._sink.files.has(held_path):
+        if held.path is None or self._sink.files.has(held.path):
             self._discard(file)
         else:
-            self._sink.store.commit(self._sink.area, record, Duplicates.REPLACE, self._sync)
+            self._commit(record, Duplicates.REPLACE)
 
-    def _discard(self, file: NewFile) -> None:
+    def _discard(self, file: NewFile | None) -> None:
         """Leave no trace of the file."""
         self._end_sync()
-        file.discard()
+        if file is not None:
+            file.discard()
 
     def _end_sync(self) -> None:
         """A sync under way has its hands on the file until it ends; whoever needed its outcome has asked before."""
@@ -208,11 +233,10 @@ class Incoming:
             with suppress(ArchiveError):
                 self._sync.wait()
 
-    def _scan(self, file: NewFile) -> Header:
+    def _scan(self, file: NewFile | None) -> Header:
         """The header, from what is in memory, or from the file where that was not all of it."""
         scanned = header.scan(bytes(self._head), self._transfer_syntax)
-        received_bytes = file.size_bytes - len(self._meta)
-        if scanned.complete or received_bytes <= len(self._head):
+        if scanned.complete or file is None:
             return scanned
         # The header refers to the mapping, which ends with it.
         return header.scan(memoryview(file.mapped())[len(self._meta) :], self._transfer_syntax)

@@ -1,29 +1,34 @@
-"""Upkeep beside the service, in a process of its own: unlink the files whose last row is gone.
+"""Upkeep beside the service, in a process of its own: make the files of small instances, unlink those without a row.
 
-One unit of work at a time, woken by whoever queued something and now and then by the clock. A unit that fails is noted
-and comes again; upkeep never stops the service. Two nodes may do the same work: unlinking a file that is gone is no
-error, and neither is dropping a row that is gone.
+One unit of work at a time, woken by whoever left something to do and now and then by the clock. A unit that fails is
+noted and comes again; upkeep never stops the service. Two nodes may do the same work: the first to file an instance has
+filed it, unlinking a file that is gone is no error, and neither is dropping a row that is gone.
 """
 
 import logging
 import os
 import select
 import signal
-from collections.abc import Callable
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from archive.database import transaction
 from archive.database.engine import Database
 from archive.errors import ArchiveError, DiskFailed
 from archive.index import remove
-from archive.registry.snapshot import RegistryReader
+from archive.lifecycle import filing
+from archive.registry.snapshot import Area, RegistryReader
+from archive.settings import Settings
 from archive.storage.local import LocalArea
 
 log = logging.getLogger(__name__)
 
 BATCH = 500
-# For what another node queued, and for files that could not be unlinked.
+# For what another node left to do, and for what failed.
 BETWEEN_ROUNDS_SECONDS = 60.0
+# After a round that had something to do: workers that store without a pause do not wake us for each instance.
+BETWEEN_BUSY_ROUNDS_SECONDS = 0.5
 
 
 class Housekeeping:
@@ -33,11 +38,29 @@ class Housekeeping:
         self._database = database
         self._data = data
         self._registry = RegistryReader(database)
+        self._files: dict[int, LocalArea] = {}
 
-    def round(self) -> None:
-        """Do all there is to do."""
-        while self.unlink_some() == BATCH:
-            pass
+    def round(self) -> bool:
+        """Do all there is to do; whether there was anything."""
+        was_busy = False
+        for area, files in self._areas():
+            was_busy |= self._file(area, files)
+        while (number := self.unlink_some()) > 0:
+            was_busy = True
+            if number < BATCH:
+                break
+        return was_busy
+
+    def _file(self, area: Area, files: LocalArea) -> bool:
+        """Make the files of an area's instances; one that is full or broken does not hold up the others."""
+        number = 0
+        try:
+            while not (filed := filing.file_some(self._database, area, files)).is_last:
+                number += filed.number
+        except ArchiveError as error:
+            log.warning("instances of area %s stay in the database for now: %s", area.name, error)
+            return False
+        return number + filed.number > 0
 
     def unlink_some(self) -> int:
         """Unlink a batch of queued files and drop them from the queue; returns how many could be unlinked."""
@@ -45,7 +68,9 @@ class Housekeeping:
             queued = remove.queued_deletions(connection, BATCH)
         if not queued:
             return 0
-        folders = {area.pk: LocalArea(area.folder(self._data)) for area in self._registry.current().areas.values()}
+        # What a relaxed area has committed may still be lost: then its rows name these files again.
+        transaction.write(self._database, lambda connection: remove.note_attempts(connection, queued))
+        folders = {area.pk: files for area, files in self._areas()}
         done: list[int] = []
         failed: list[tuple[int, str]] = []
         for row in queued:
@@ -58,25 +83,48 @@ class Housekeeping:
         transaction.write(self._database, lambda connection: remove.settle_deletions(connection, done, failed))
         return len(done)
 
+    def _areas(self) -> Iterator[tuple[Area, LocalArea]]:
+        for area in self._registry.current().areas.values():
+            files = self._files.get(area.pk)
+            if files is None:
+                files = self._files[area.pk] = LocalArea(area.folder(self._data))
+            yield area, files
 
-def run(open_database: Callable[[], Database], data: Path, wake: int, lifeline: int) -> None:
-    """Work until SIGTERM, or until the supervisor has gone: `lifeline` is then at its end."""
-    # A signal is nothing to wait for here: whatever is half done is done again.
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    database = open_database()
-    work = Housekeeping(database, data)
+
+def run(settings: Settings, wake: int, lifeline: int) -> None:
+    """Work until SIGTERM, and then once more; or until the supervisor has gone: `lifeline` is then at its end."""
+    stop, stopping = os.pipe()
+    os.set_blocking(stopping, False)
+    signal.set_wakeup_fd(stopping, warn_on_full_buffer=False)
+    signal.signal(signal.SIGTERM, lambda *_: None)  # the byte in the pipe is what counts
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all; the supervisor decides
+    work = Housekeeping(Database(settings.database_url), settings.data_folder)
     ready = select.poll()
-    ready.register(wake, select.POLLIN)
-    ready.register(lifeline, select.POLLIN)
+    for source in (wake, lifeline, stop):
+        ready.register(source, select.POLLIN)
+    due = time.monotonic()
     while True:
-        try:
-            work.round()
-        except ArchiveError as error:
-            log.log(logging.ERROR, "housekeeping failed and will try again: %s", error)
-        except Exception:
-            log.exception("housekeeping failed and will try again")
-        events = dict(ready.poll(BETWEEN_ROUNDS_SECONDS * 1000))
+        remaining = due - time.monotonic()
+        if remaining <= 0:
+            was_busy = _round(work)
+            pause = max(settings.filing_delay, BETWEEN_BUSY_ROUNDS_SECONDS) if was_busy else BETWEEN_ROUNDS_SECONDS
+            due, remaining = time.monotonic() + pause, pause
+        events = dict(ready.poll(remaining * 1000))
         if lifeline in events:
+            return
+        if stop in events:
+            _round(work)
             return
         if wake in events:
             os.read(wake, 65_536)
+            due = min(due, time.monotonic() + settings.filing_delay)  # one round for all that comes until then
+
+
+def _round(work: Housekeeping) -> bool:
+    try:
+        return work.round()
+    except ArchiveError as error:
+        log.log(logging.ERROR, "housekeeping failed and will try again: %s", error)
+    except Exception:
+        log.exception("housekeeping failed and will try again")
+    return False

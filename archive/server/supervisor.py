@@ -11,10 +11,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from archive.database.engine import Database
 from archive.dicom import elements
 from archive.errors import ArchiveError
 from archive.server import housekeeping, listener, worker
@@ -105,8 +104,7 @@ class Supervisor:
         os.close(self._alive)
         if number == HOUSEKEEPING:
             self._listening.close()
-            url, data = self._settings.database_url, self._settings.data_folder
-            housekeeping.run(lambda: Database(url), Path(data), self._wake_read, self._lifeline)
+            housekeeping.run(self._settings, self._wake_read, self._lifeline)
             return
         places = Places(self._occupancy, number)
         worker.run(self._settings, worker.Post(number, self._listening, self._lifeline, self._wake_write, places))
@@ -124,22 +122,29 @@ class Supervisor:
     def _stop(self) -> int:
         """Tell all to drain, wait for them within limits, then end them; told again, end them at once."""
         self._listening.close()
-        self._signal_all(signal.SIGTERM)
+        self._tell_to_end()
         limit = self._settings.drain_timeout
         deadline = time.monotonic() + (limit + GRACE_SECONDS if limit else threading.TIMEOUT_MAX)
         while self._processes:
             remaining = deadline - time.monotonic()
             received = signal.sigtimedwait(_WATCHED, remaining) if remaining > 0 else None
             if received is None:
-                self._signal_all(signal.SIGKILL)
+                self._signal(self._processes, signal.SIGKILL)
                 deadline = time.monotonic() + GRACE_SECONDS
-            elif received.si_signo != signal.SIGCHLD:
-                self._signal_all(signal.SIGTERM)
+            elif received.si_signo != signal.SIGCHLD or (self._buried() and not self._workers()):
+                self._tell_to_end()
             self._buried()
         return 0
 
-    def _signal_all(self, which: signal.Signals) -> None:
-        for process in self._processes:
+    def _tell_to_end(self) -> None:
+        """The workers first: what they still store is left to the housekeeping."""
+        self._signal(self._workers() or self._processes, signal.SIGTERM)
+
+    def _workers(self) -> list[int]:
+        return [process for process, number in self._processes.items() if number != HOUSEKEEPING]
+
+    def _signal(self, processes: Iterable[int], which: signal.Signals) -> None:
+        for process in processes:
             os.kill(process, which)  # ours until we have waited for it, so never a stranger
 
 

@@ -34,12 +34,12 @@ def timeouts(settings: Settings) -> Timeouts:
     )
 
 
-def assemble(settings: Settings, *, worker: int = 0, on_deletion: Callable[[], None] = lambda: None) -> Archive:
+def assemble(settings: Settings, *, worker: int = 0, wake_housekeeping: Callable[[], None] = lambda: None) -> Archive:
     """Open everything that a worker needs; called after the process has started, never before a fork."""
     database = Database(settings.database_url)
     waits = timeouts(settings)
     services = Services(
-        store=Store(database, settings.data_folder, shard=worker, on_deletion=on_deletion),
+        store=Store(database, settings.data_folder, shard=worker, wake_housekeeping=wake_housekeeping),
         holdings=Holdings(database, settings.data_folder),
         timeouts=waits,
     )

@@ -63,7 +63,7 @@ class Worker:
         self._settings = settings
         self._post = post
         self._signals = signals
-        self._archive = wiring.assemble(settings, worker=post.number, on_deletion=self._wake_housekeeping)
+        self._archive = wiring.assemble(settings, worker=post.number, wake_housekeeping=self._wake_housekeeping)
         self._numbers = itertools.count(1)
         self._visits: dict[int, Visit] = {}
         self._change = threading.Condition()
@@ -74,6 +74,7 @@ class Worker:
         """Open the database before the first peer waits for it; if it is not there yet, peers are told to try later."""
         try:
             self._archive.registry.current()
+            self._archive.database.prepare_for_writers()
         except ArchiveError as error:
             log.log(logging.ERROR, "the database does not answer: %s", error)
 
@@ -136,7 +137,6 @@ class Worker:
             visit.end()
         with self._change:
             self._change.wait_for(lambda: not self._visits, 1.0)
-        self._archive.services.store.close()
         self._archive.database.close()
 
     def _watch_for_second_signal(self) -> None:

@@ -4,16 +4,12 @@ A file is written without a name (O_TMPFILE) and linked to its final one when it
 short leaves nothing behind. Nothing looks for it until a committed row names it. `make_durable` links it and syncs the
 file's bytes and the folder's entry; both syncs are needed (fsync(2), NOTES). Where the file system knows no files
 without a name (NFS), a file has its final name from the beginning.
-
-Making an inode can take longer than writing it (ext4, after many deletions: 330 us, November 2026), so the next file is
-made ahead, while the disk is busy with this one.
 """
 
 import errno
 import mmap
 import os
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -21,16 +17,12 @@ from typing import BinaryIO, Self
 
 from archive.errors import DiskFailed, Failed, OutOfResources, Refused, UnreadableFile
 from archive.storage import paths
-from archive.storage.syncing import Syncer
 
 # No space, no quota left, file too large for the file system: resources of the disk, not a defect of it.
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 # What open(2) says of O_TMPFILE where the file system, or the kernel, does not know it.
 _NO_NAMELESS_FILES = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL})
-
-# Files made ahead of their stores; there are no more of them than stores at a time.
-MOST_AHEAD = 8
 
 _FILE_MODE = 0o640  # patient data: the owner writes, the group may read
 _FOLDER_MODE = 0o750
@@ -46,12 +38,9 @@ def _disk_error(error: OSError, path: str) -> Failed | Refused:
 class LocalArea:
     """The files of one storage area below `root`; safe to use from many threads."""
 
-    def __init__(self, root: Path, syncer: Syncer | None = None) -> None:
-        """With a `syncer`, its threads make the next file ahead."""
+    def __init__(self, root: Path) -> None:
         self.root = root
-        self._syncer = syncer
         self._ready_folder: _Folder | None = None
-        self._ahead: deque[int] = deque()
         self._has_nameless_files = hasattr(os, "O_TMPFILE")
 
     def create(self) -> "NewFile":
@@ -72,18 +61,9 @@ class LocalArea:
         return NewFile(self, path, full, folder, descriptor, is_named=is_named)
 
     def _nameless(self, folder: str) -> int | None:
-        """A file without a name, one made ahead if there is one; None where the file system has no such files."""
+        """A file without a name; None where the file system has no such files."""
         if not self._has_nameless_files:
             return None
-        try:
-            descriptor = self._ahead.popleft() if self._ahead else self._make_nameless(folder)
-        except IndexError:  # another thread took the last
-            descriptor = self._make_nameless(folder)
-        if descriptor is not None and self._syncer is not None and len(self._ahead) < MOST_AHEAD:
-            self._syncer.start(lambda: self._make_ahead(folder))
-        return descriptor
-
-    def _make_nameless(self, folder: str) -> int | None:
         flags = os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC
         try:
             return os.open(folder, flags, _FILE_MODE)
@@ -96,11 +76,6 @@ class LocalArea:
             self._has_nameless_files = False
             return None
 
-    def _make_ahead(self, folder: str) -> None:
-        descriptor = self._make_nameless(folder)
-        if descriptor is not None:
-            self._ahead.append(descriptor)
-
     def _named(self, full: str, folder: str) -> int:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         try:
@@ -109,10 +84,26 @@ class LocalArea:
             self.make_folder(folder)
             return os.open(full, flags, _FILE_MODE)
 
-    def close(self) -> None:
-        """Give back what was made ahead."""
-        while self._ahead:
-            os.close(self._ahead.popleft())
+    def write_durably(self, contents: Iterable[bytes]) -> list[str]:
+        """A new file for each, on the disk with its name when this returns: their paths.
+
+        Raises OutOfResources or DiskFailed, and then leaves none of them.
+        """
+        files: list[NewFile] = []
+        try:
+            for content in contents:
+                file = self.create()
+                files.append(file)
+                file.write(content)
+                file.publish()
+            _make_durable(files)
+        except BaseException:
+            for file in files:
+                file.discard()
+            raise
+        for file in files:
+            file.close()
+        return [file.path for file in files]
 
     def make_folder(self, name: str) -> "_Folder":
         """Make the folder of this minute and sync the entries that lead to it."""
@@ -236,10 +227,24 @@ class NewFile:
 
     def make_durable(self) -> None:
         """Return when the bytes and the name of a published file are on the disk; raises OutOfResources, DiskFailed."""
+        _make_durable([self])
+
+    @property
+    def folder(self) -> "_Folder":
+        """Where the file has, or will have, its name."""
+        return self._folder
+
+    def start_writing(self) -> None:
+        """Have the disk begin with the bytes; Linux does so when it is told that they are not needed in memory."""
+        assert self._descriptor is not None
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+
+    def sync(self) -> None:
+        """Return when the bytes are on the disk; raises OutOfResources or DiskFailed."""
         assert self._descriptor is not None
         try:
             os.fdatasync(self._descriptor)
-            self._folder.sync()
         except OSError as error:
             raise _disk_error(error, self._full) from error
 
@@ -260,6 +265,18 @@ class NewFile:
             Path(self._full).unlink(missing_ok=True)
 
 
+def _make_durable(files: Sequence[NewFile]) -> None:
+    """Bytes first, then the names: a folder that many files share is synced once."""
+    folders: dict[str, _Folder] = {}
+    for file in files:
+        file.start_writing()
+    for file in files:
+        file.sync()
+        folders[file.folder.name] = file.folder
+    for folder in folders.values():
+        folder.sync()
+
+
 def _unless_gone(error: OSError) -> None:
     if not isinstance(error, FileNotFoundError):
         raise DiskFailed("A folder cannot be read", path=str(error.filename), reason=error.strerror) from error
@@ -273,7 +290,11 @@ class _Folder:
         self.descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def sync(self) -> None:
-        os.fsync(self.descriptor)
+        """Return when the names in it are on the disk; raises OutOfResources or DiskFailed."""
+        try:
+            os.fsync(self.descriptor)
+        except OSError as error:
+            raise _disk_error(error, self.name) from error
 
     def __del__(self) -> None:
         if hasattr(self, "descriptor"):

@@ -19,6 +19,8 @@ def upgrade() -> None:
     _registry_and_holdings()
     if op.get_context().dialect.name == "postgresql":
         _trigrams()
+        # Out of the row, as it is: to compress what is soon deleted again takes longer than to write it.
+        op.execute("ALTER TABLE unfiled_instances ALTER COLUMN content SET STORAGE EXTERNAL")
     else:
         _statistics()
 
@@ -401,9 +403,6 @@ def _registry_and_holdings() -> None:
         sa.PrimaryKeyConstraint("study_pk", name="pk_study_usage"),
         sa.ForeignKeyConstraint(["study_pk"], ["studies.pk"], name="fk_study_usage_study_pk"),
     )
-    op.create_index(
-        "ix_study_usage_area_pk_last_stored_at_study_pk", "study_usage", ["area_pk", "last_stored_at", "study_pk"]
-    )
     op.create_table(
         "instances",
         sa.Column("pk", KEY, nullable=False),
@@ -423,7 +422,7 @@ def _registry_and_holdings() -> None:
         sa.Column("columns", sa.Integer()),
         sa.Column("number_of_frames", sa.BigInteger()),
         sa.Column("number_of_frames_text", TEXT),
-        sa.Column("path", TEXT, nullable=False),
+        sa.Column("path", TEXT),
         sa.Column("size_bytes", sa.BigInteger(), nullable=False),
         sa.Column("data_set_offset", sa.Integer(), nullable=False),
         sa.Column("source_ae_title", TEXT, nullable=False),
@@ -433,9 +432,17 @@ def _registry_and_holdings() -> None:
         sa.PrimaryKeyConstraint("pk", name="pk_instances"),
         sa.ForeignKeyConstraint(["series_pk"], ["series.pk"], name="fk_instances_series_pk"),
         sa.UniqueConstraint("area_pk", "sop_instance_uid", name="uq_instances_area_pk_sop_instance_uid"),
-        sqlite_autoincrement=True,
     )
     op.create_index("ix_instances_series_pk", "instances", ["series_pk"])
+    op.create_table(
+        "unfiled_instances",
+        sa.Column("instance_pk", KEY, nullable=False, autoincrement=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("instance_pk", name="pk_unfiled_instances"),
+        sa.ForeignKeyConstraint(
+            ["instance_pk"], ["instances.pk"], name="fk_unfiled_instances_instance_pk", ondelete="CASCADE"
+        ),
+    )
     op.create_table(
         "series_requests",
         sa.Column("pk", KEY, nullable=False),

@@ -31,7 +31,10 @@ _PLACEHOLDER = "2.25." + "9" * 30
 
 @dataclass
 class Sender:
-    """Stores one small instance after the other, on a new association whenever the old one is gone."""
+    """Stores one instance after the other, on a new association whenever the old one is gone.
+
+    Every other one is so large that it has a file from the beginning.
+    """
 
     archive: Archive
     title: Title
@@ -43,15 +46,18 @@ class Sender:
     is_done: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
-        template = instance(
-            patient=self.number,
-            study=self.number,
-            SOPInstanceUID=_PLACEHOLDER,
-            side_pixels=32,
-            transfer_syntax=ExplicitVRLittleEndian,
-        )
-        self.study = str(template.StudyInstanceUID)
-        self._template = encoded(template)
+        templates = [
+            instance(
+                patient=self.number,
+                study=self.number,
+                SOPInstanceUID=_PLACEHOLDER,
+                side_pixels=side_pixels,
+                transfer_syntax=ExplicitVRLittleEndian,
+            )
+            for side_pixels in (32, 192)
+        ]
+        self.study = str(templates[0].StudyInstanceUID)
+        self._templates = [encoded(template) for template in templates]
         self.may_send.set()
 
     def run(self) -> None:
@@ -67,7 +73,7 @@ class Sender:
 
     def _store(self, scu: RawScu) -> None:
         uid = f"2.25.1{self.number}{len(self.sent):028}"
-        content = self._template.replace(_PLACEHOLDER.encode(), uid.encode())
+        content = self._templates[len(self.sent) % 2].replace(_PLACEHOLDER.encode(), uid.encode())
         self.sent[uid] = content
         response = scu.store(SECONDARY_CAPTURE, uid, content)
         if response.status == 0:

@@ -21,7 +21,16 @@ from archive.dicom.uids import EXPLICIT_VR_LITTLE_ENDIAN
 from archive.index import checks, remove, rows, upsert, usage
 from archive.index import select as questions
 from archive.index.record import Duplicates, Parents, Record, Stored, UsageChange
-from archive.index.tables import deletions, instances, patients, series, series_requests, studies, study_usage
+from archive.index.tables import (
+    deletions,
+    instances,
+    patients,
+    series,
+    series_requests,
+    studies,
+    study_usage,
+    unfiled_instances,
+)
 from archive.index.usage import Usage
 from archive.query.identifier import parse_find
 from archive.query.model import Model, Options, Query
@@ -217,7 +226,11 @@ def faults(connection: Connection, area_pk: int) -> list[str]:
         found.append(f"the area's counters say {said}, its rows {counted}")
     found += _wrong_lists(connection, area_pk)
     found += _orphans(connection, area_pk)
-    paths = list(connection.scalars(select(instances.c.path).where(instances.c.area_pk == area_pk)))
+    of_area = instances.c.area_pk == area_pk
+    paths = list(connection.scalars(select(instances.c.path).where(of_area, instances.c.path.is_not(None))))
+    without_path = set(connection.scalars(select(instances.c.pk).where(of_area, instances.c.path.is_(None))))
+    with_content = set(connection.scalars(select(unfiled_instances.c.instance_pk).join(instances).where(of_area)))
+    found += [f"instance {pk} has a file and bytes, or neither" for pk in without_path ^ with_content]
     queued = list(connection.scalars(select(deletions.c.path).where(deletions.c.area_pk == area_pk)))
     found += [f"{path} is named twice" for path in _repeated([*paths, *queued])]
     return found

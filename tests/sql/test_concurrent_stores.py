@@ -91,7 +91,7 @@ def test_the_same_instance_from_everybody_is_held_once(shelf, writers):
 
     assert raised == [None] * WRITERS
     held = shelf.one(instances)
-    assert sorted([held.path, *shelf.deleted_paths()]) == sorted(each.path for each in received)
+    assert sorted([held.path, *shelf.deleted_paths()]) == sorted(str(each.path) for each in received)
     assert shelf.usage() == Usage(1, 1, 1, held.size_bytes)
     shelf.assert_sound()
 

@@ -60,7 +60,8 @@ def test_a_study_comes_with_its_patient_and_its_counters(founded: FoundedArchive
 
 
 def test_an_area_tells_what_is_left_in_it(founded: FoundedArchive) -> None:
-    founded.store(instance(study=1), instance(study=2), instance(study=1))
+    founded.store(instance(study=1), instance(study=2))
+    founded.store(instance(study=1))
 
     with transaction.read(founded.database) as connection:
         assert holdings.studies_left(connection, founded.area.pk) == 2

@@ -6,6 +6,7 @@ from archive.database import transaction
 from archive.dicom.uids import EXPLICIT_VR_LITTLE_ENDIAN
 from archive.index import locate
 from archive.index.locate import Location
+from archive.index.tables import instances
 from archive.query.model import Model, Query
 from tests.sql.fix_holdings import CT, Shelf, find, record, series_uid, study_uid
 
@@ -21,7 +22,8 @@ def test_location_says_what_the_instance_is_and_where(shelf):
     found = located(shelf, find("STUDY", StudyInstanceUID=study_uid()))
 
     uid = stored.header.sop_instance_uid
-    assert found == [Location(CT, uid, EXPLICIT_VR_LITTLE_ENDIAN, stored.path, 777, 300)]
+    (row,) = shelf.rows(instances)
+    assert found == [Location(row.pk, CT, uid, EXPLICIT_VR_LITTLE_ENDIAN, stored.path, 777, 300)]
 
 
 @pytest.mark.parametrize(

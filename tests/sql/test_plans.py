@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, text
 
 from archive.database import transaction
 from archive.database.engine import Database
@@ -18,7 +18,6 @@ from archive.dicom.attributes import Level
 from archive.index import checks, holdings, locate, remove, upsert
 from archive.index import select as questions
 from archive.index.record import Duplicates
-from archive.index.tables import study_usage
 from archive.query.model import Model, Options, Query
 from archive.query.response import Source
 from tests.sql.fix_holdings import MOMENT, Shelf, find, new_shelf, record
@@ -322,19 +321,6 @@ def test_removal_looks_up_what_it_removes(filled, connection):
 
     assert_indexed(found, **{INSTANCES_OF_SERIES: "series_pk", SERIES_OF_STUDY: "study_pk"})
     assert_indexed(found, **{STUDIES_OF_PATIENT: "patient_pk"})
-
-
-def test_studies_that_were_stored_to_least_recently_come_from_their_index(filled, connection):
-    oldest = (
-        select(study_usage.c.study_pk)
-        .where(study_usage.c.area_pk == filled.area_pk)
-        .order_by(study_usage.c.last_stored_at, study_usage.c.study_pk)
-        .limit(20)
-    )
-
-    found = plans(connection, lambda opened: opened.execute(oldest).all())
-
-    assert_indexed(found, ix_study_usage_area_pk_last_stored_at_study_pk="area_pk")
 
 
 def test_files_to_be_verified_come_by_primary_key(filled, connection):

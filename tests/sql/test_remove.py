@@ -90,7 +90,10 @@ def _queue(shelf: Shelf, number: int) -> list[tuple[int, str]]:
 
 def test_unlinked_files_leave_the_queue_and_the_others_say_why_not(shelf):
     (done, _), (failed, _), (waiting, _) = _queue(shelf, 3)
+    with transaction.read(shelf.database) as connection:
+        tried = [each for each in remove.queued_deletions(connection, 1000) if each.pk in (done, failed)]
 
+    transaction.write(shelf.database, lambda connection: remove.note_attempts(connection, tried))
     transaction.write(
         shelf.database,
         lambda connection: remove.settle_deletions(connection, [done], [(failed, "Read-only file system")]),
@@ -103,9 +106,9 @@ def test_unlinked_files_leave_the_queue_and_the_others_say_why_not(shelf):
 def test_files_that_never_failed_are_unlinked_first(database):
     shelf = new_shelf(database, "QUEUE")
     queued = _queue(shelf, 3)
-    transaction.write(
-        database, lambda connection: remove.settle_deletions(connection, [], [(queued[0][0], "Permission denied")])
-    )
+    with transaction.read(database) as connection:
+        tried = remove.queued_deletions(connection, 1)
+    transaction.write(database, lambda connection: remove.note_attempts(connection, tried))
 
     with transaction.read(database) as connection:
         first = remove.queued_deletions(connection, 2)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, event, func, insert, select
 from sqlalchemy.exc import OperationalError
 
 from archive.database import dialects, transaction
@@ -123,6 +123,8 @@ def test_work_that_arrives_during_a_commit_shares_the_next(database: Database, q
         assert others_wait.wait(30)
         return put(0)(connection)
 
+    begun: list[object] = []
+    event.listen(database.engine, "begin", begun.append)
     with query_recorder(database.engine) as recorded, ThreadPoolExecutor(THREADS) as threads:
         leader = threads.submit(commits.write, first, key=0)
         assert first_is_in.wait(30)
@@ -134,8 +136,7 @@ def test_work_that_arrives_during_a_commit_shares_the_next(database: Database, q
 
     assert results == list(range(10))
     assert len(recorded.starting("INSERT")) == 10
-    if database.is_embedded:
-        assert len(recorded.starting("BEGIN")) == 2
+    assert len(begun) == 2
 
 
 def test_one_failing_piece_of_work_does_not_hurt_the_others(database: Database) -> None:

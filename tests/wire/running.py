@@ -164,7 +164,9 @@ class Archive:
             return int(connection.execute(text(f"{statement} WHERE a.name = :area"), {"area": area}).scalar_one())
 
     def files(self, area: str) -> list[Path]:
-        """The files that lie in an area's folder."""
+        """The files that lie in an area's folder, once every instance has its file."""
+        unfiled = "SELECT count(*) FROM instances i JOIN storage_areas a ON a.pk = i.area_pk AND i.path IS NULL"
+        assert self.becomes_true(lambda: self.scalar(unfiled, area) == 0), "instances stay in the database"
         return sorted(path for path in (self.service.data / "areas" / area).rglob("*") if path.is_file())
 
     def becomes_true(self, condition: Callable[[], bool], seconds: float = 15.0) -> bool:
@@ -269,7 +271,7 @@ def start_archive(
     url = stack.enter_context(migrated_database(dialect, folder, request))
     data = folder / "data"
     data.mkdir()
-    service = Service(data, url, folder / "service.log", workers, options)
+    service = Service(data, url, folder / "service.log", workers, ("--filing-delay", "0", *options))
     database = stack.enter_context(closing(Database(url)))
     founding.found(database, data)
     stack.callback(lambda: service.stop() if service.is_running() else None)

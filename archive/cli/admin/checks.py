@@ -32,7 +32,8 @@ def verify(archive: Archive, area: str | None) -> None:
         for fault in work.verify_files(archive.database, each, archive.settings.data_folder):
             faults += 1
             what = "missing" if fault.found_bytes is None else f"{fault.found_bytes} bytes, not {fault.file.size_bytes}"
-            click.echo(f"{each.name}: {fault.file.path}: {what} (SOP instance {fault.file.sop_instance_uid})")
+            where = fault.file.path or "in the database"
+            click.echo(f"{each.name}: {where}: {what} (SOP instance {fault.file.sop_instance_uid})")
         counters = work.verify_counters(archive.database, each)
         _say_counters(each, counters)
         is_wrong |= bool(faults or counters)

@@ -55,6 +55,7 @@ def test_stream_begins_with_the_data_set(kept):
 def test_missing_file_is_an_error_that_names_it(kept):
     holdings = Holdings(kept.database, kept.data)
     location = holdings.locate(find("IMAGE"), kept.area)[0]
+    assert location.path is not None
     (kept.folder / location.path).unlink()
 
     with pytest.raises(UnreadableFile) as failure:

@@ -6,20 +6,24 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydicom.dataset import FileDataset
 from sqlalchemy import select
 
 from archive.database import transaction
 from archive.database.engine import Database
 from archive.errors import DatabaseFailed, DataSetMismatch, DuplicateInstance, MissingUid, UnreadableDataSet
 from archive.index.tables import instances, studies
-from archive.lifecycle import founding
+from archive.lifecycle import filing, founding
 from archive.lifecycle.retrieve import Holdings
 from archive.lifecycle.store import HEAD_BYTES, Store
 from archive.registry import snapshot
 from archive.registry.snapshot import Area
+from archive.storage.local import LocalArea
 from tests.fix_database import sqlite_url
 from tests.fix_instances import encoded, instance
 from tests.sql.fix_holdings import Shelf, find
+
+LARGE_SIDE_PIXELS = 256  # 128 KiB: a file from the beginning
 
 
 class Ward:
@@ -31,12 +35,12 @@ class Ward:
             self.area: Area = snapshot.read(connection).areas[founding.FIRST_AREA]
         self.database = database
         self.data = data
-        self.deletions = 0
-        self.archive = Store(database, data, on_deletion=self._count_deletion)
+        self.wakes = 0
+        self.archive = Store(database, data, wake_housekeeping=self._count_wake)
         self.shelf = Shelf(database, self.area.pk)
 
-    def _count_deletion(self) -> None:
-        self.deletions += 1
+    def _count_wake(self) -> None:
+        self.wakes += 1
 
     def store(self, data_set=None, *, fragments_bytes: int = 1 << 20, announced: dict[str, str] | None = None) -> bytes:
         """Receive a data set in fragments; its bytes."""
@@ -66,7 +70,8 @@ class Ward:
             incoming.finish()
 
     def files(self) -> list[Path]:
-        """The files of the area."""
+        """The files of the area, once housekeeping has been."""
+        filing.file_some(self.database, self.area, LocalArea(self.area.folder(self.data)))
         return sorted(path for path in self.area.folder(self.data).rglob("*") if path.is_file())
 
     def paths(self) -> list[Path]:
@@ -149,7 +154,6 @@ def test_replaced_instance_waits_for_its_file_to_be_unlinked(ward):
 
     assert len(ward.files()) == 2
     assert [ward.area.folder(ward.data) / path for path in ward.shelf.deleted_paths()] == [first]
-    assert ward.deletions == 1
     ward.shelf.assert_sound()
 
 
@@ -161,7 +165,6 @@ def test_kept_duplicate_leaves_only_the_first_file(ward):
     ward.store()
 
     assert ward.files() == ward.paths() == first
-    assert ward.deletions == 0
 
 
 def test_rejected_duplicate_leaves_only_the_first_file(ward):
@@ -195,21 +198,24 @@ def test_series_that_was_removed_is_looked_up_again(ward):
     ward.shelf.assert_sound()
 
 
-def test_failed_commit_may_leave_a_file_and_never_a_row(ward):
+@pytest.mark.parametrize("is_large, files", [(True, 1), (False, 0)], ids=["large", "small"])
+def test_failed_commit_may_leave_a_file_and_never_a_row(ward, is_large: bool, files: int):
+    data_set = instance(side_pixels=LARGE_SIDE_PIXELS) if is_large else instance()
     ward.database.close()
     with pytest.raises(DatabaseFailed):
-        _break(ward)
+        _break(ward, data_set)
 
-    assert len(ward.files()) == 1
+    assert len(ward.files()) == files
+    assert ward.paths() == []
 
 
-def _break(ward: Ward) -> None:
+def _break(ward: Ward, data_set: FileDataset) -> None:
     """Store while the database cannot be opened."""
     path = Path(ward.database.url.database or "")
     path.rename(path.with_suffix(".away"))
     path.mkdir()
     try:
-        ward.store()
+        ward.store(data_set)
     finally:
         path.rmdir()
         path.with_suffix(".away").rename(path)

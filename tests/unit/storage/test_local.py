@@ -9,7 +9,6 @@ import pytest
 
 from archive.errors import DiskFailed, OutOfResources, UnreadableFile
 from archive.storage.local import LocalArea
-from archive.storage.syncing import Syncer
 
 
 @pytest.fixture
@@ -121,21 +120,25 @@ def test_what_was_not_published_leaves_no_trace(area: LocalArea):
     assert list(area.walk()) == []
 
 
-@pytest.mark.parametrize("has_nameless_files", [True, False], ids=["O_TMPFILE", "without"])
-def test_files_are_made_ahead_and_all_are_given_back(tmp_path: Path, has_nameless_files: bool):
-    area = LocalArea(tmp_path / "area", Syncer())
-    area._has_nameless_files = has_nameless_files
-    before = len(list(Path("/proc/self/fd").iterdir()))
-    for content in (b"one", b"two", b"three"):
-        with area.create() as file:
-            file.write(content)
-            file.publish()
+def test_many_files_are_written_at_once_each_with_its_own_name(area: LocalArea):
+    contents = [f"content {number}".encode() for number in range(5)]
 
-    area.close()
-    del area, file
+    written = area.write_durably(contents)
 
-    assert sorted(path.read_bytes() for path in (tmp_path / "area").rglob("*.dcm")) == [b"one", b"three", b"two"]
-    assert len(list(Path("/proc/self/fd").iterdir())) <= before + 1  # one may be on its way still
+    assert [(area.root / path).read_bytes() for path in written] == contents
+    assert sorted(area.walk()) == sorted(written)
+
+
+def test_of_many_files_that_cannot_all_be_written_none_is_left(area: LocalArea, monkeypatch: pytest.MonkeyPatch):
+    def fail(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fdatasync", fail)
+
+    with pytest.raises(OutOfResources):
+        area.write_durably([b"one", b"two"])
+
+    assert list(area.walk()) == []
 
 
 def test_a_folder_tidied_away_while_a_file_is_written_is_made_again(area: LocalArea):
