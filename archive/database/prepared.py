@@ -30,7 +30,9 @@ class Prepared:
         self._compiled: dict[str, _Compiled] = {}
 
     def run(self, connection: Connection, values: Mapping[str, Any]) -> Outcome:
-        """Execute with these values, in the transaction that the connection is in."""
+        """Execute with these values, in the transaction that the connection is in or now begins."""
+        if not connection.in_transaction():
+            connection.begin()  # as SQLAlchemy's own execution does; the driver would commit each statement
         compiled = self._compiled.get(connection.dialect.name)
         if compiled is None:
             dialect = connection.dialect

@@ -251,6 +251,8 @@ instances = Table(
     *_remaining_header(),
     # Is this instance here already? The one probe of a store.
     UniqueConstraint("area_pk", "sop_instance_uid"),
+    # Never the key of another: whoever filed, or looked for, an instance that was replaced must not meet its successor.
+    sqlite_autoincrement=True,
 )
 # The instances of a series, and by way of its series those of a study.
 Index(None, instances.c.series_pk)

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 BATCH = 500
 # For what another node left to do, and for what failed.
 BETWEEN_ROUNDS_SECONDS = 60.0
-# After a round that had something to do: workers that store without a pause do not wake us for each instance.
+# After a wake, and after a round that had something to do: workers do not wake us for each instance.
 BETWEEN_BUSY_ROUNDS_SECONDS = 0.5
 
 
@@ -102,13 +102,14 @@ def run(settings: Settings, wake: int, lifeline: int) -> None:
     ready = select.poll()
     for source in (wake, lifeline, stop):
         ready.register(source, select.POLLIN)
-    due = time.monotonic()
+    due, was_woken = time.monotonic(), False
     while True:
         remaining = due - time.monotonic()
         if remaining <= 0:
-            was_busy = _round(work)
-            pause = max(settings.filing_delay, BETWEEN_BUSY_ROUNDS_SECONDS) if was_busy else BETWEEN_ROUNDS_SECONDS
-            due, remaining = time.monotonic() + pause, pause
+            # Not everybody who stored at that time has woken us, so look once more even if there was nothing.
+            is_busy = _round(work) or was_woken
+            pause = max(settings.filing_delay, BETWEEN_BUSY_ROUNDS_SECONDS) if is_busy else BETWEEN_ROUNDS_SECONDS
+            due, remaining, was_woken = time.monotonic() + pause, pause, False
         events = dict(ready.poll(remaining * 1000))
         if lifeline in events:
             return
@@ -117,7 +118,7 @@ def run(settings: Settings, wake: int, lifeline: int) -> None:
             return
         if wake in events:
             os.read(wake, 65_536)
-            due = min(due, time.monotonic() + settings.filing_delay)  # one round for all that comes until then
+            due, was_woken = min(due, time.monotonic() + settings.filing_delay), True  # one round for all until then
 
 
 def _round(work: Housekeeping) -> bool:

@@ -432,6 +432,7 @@ def _registry_and_holdings() -> None:
         sa.PrimaryKeyConstraint("pk", name="pk_instances"),
         sa.ForeignKeyConstraint(["series_pk"], ["series.pk"], name="fk_instances_series_pk"),
         sa.UniqueConstraint("area_pk", "sop_instance_uid", name="uq_instances_area_pk_sop_instance_uid"),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_instances_series_pk", "instances", ["series_pk"])
     op.create_table(

@@ -101,6 +101,7 @@ class HoldingsMachine(RuleBasedStateMachine):
         assert outcome.replaced == (before is not None)
         if before is not None:
             self.deleted.append(before.path)
+        assert stored.path is not None
         self.held[number] = Held(place, stored.path, stored.size_bytes)
         self.known[place] = outcome.parents
 

@@ -129,6 +129,21 @@ def test_the_file_of_an_instance_that_was_removed_meanwhile_goes(founded: Founde
     shelf.assert_sound()
 
 
+def test_the_successor_of_an_instance_that_was_replaced_meanwhile_keeps_its_own_bytes(
+    founded: FoundedArchive, shelf: Shelf
+):
+    founded.store(instance(), is_filed=False)
+    successor = instance(PatientComments="again")
+
+    filed = _file(founded, _Interrupted(founded.folder, lambda: founded.store(successor, is_filed=False)))
+
+    assert filed.number == 0
+    assert _fetched(founded) == [encoded(successor)]
+    founded.file()
+    assert _fetched(founded) == [encoded(successor)]
+    shelf.assert_sound()
+
+
 def test_of_two_who_file_the_same_instance_one_has_filed_it(founded: FoundedArchive, shelf: Shelf):
     founded.store(instance(study=1), instance(study=2), is_filed=False)
 

@@ -5,6 +5,7 @@ Shares no code with the archive. It checks nothing for its caller: what it sends
 
 import socket
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -62,6 +63,8 @@ class Got:
 class RawScu:
     """A connection to the archive; `associate` it, or send what you like. A context: closes at the end."""
 
+    _held_back: bytearray | None = None  # by `said_at_once`
+
     def __init__(self, port: int, *, receive_buffer_bytes: int | None = None) -> None:
         self.socket = socket.socket()
         if receive_buffer_bytes:
@@ -92,8 +95,19 @@ class RawScu:
 
     def says(self, *content: bytes) -> Self:
         """Send bytes as they are."""
-        self.socket.sendall(b"".join(content))
+        if self._held_back is None:
+            self.socket.sendall(b"".join(content))
+        else:
+            self._held_back += b"".join(content)
         return self
+
+    @contextmanager
+    def said_at_once(self) -> Iterator[None]:
+        """What is said meanwhile is sent at the end, in one piece."""
+        self._held_back = bytearray()
+        yield
+        held_back, self._held_back = bytes(self._held_back), None
+        self.says(held_back)
 
     def hears(self) -> tuple[int, bytes]:
         """The next PDU: type and body; raises Ended at the end of the connection."""

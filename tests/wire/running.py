@@ -167,6 +167,10 @@ class Archive:
         """The files that lie in an area's folder, once every instance has its file."""
         unfiled = "SELECT count(*) FROM instances i JOIN storage_areas a ON a.pk = i.area_pk AND i.path IS NULL"
         assert self.becomes_true(lambda: self.scalar(unfiled, area) == 0), "instances stay in the database"
+        return self.paths(area)
+
+    def paths(self, area: str) -> list[Path]:
+        """The files that lie in an area's folder at this moment."""
         return sorted(path for path in (self.service.data / "areas" / area).rglob("*") if path.is_file())
 
     def becomes_true(self, condition: Callable[[], bool], seconds: float = 15.0) -> bool:

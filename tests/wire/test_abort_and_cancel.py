@@ -192,8 +192,9 @@ def test_another_request_while_a_find_is_open_ends_the_association(archive: Arch
     series = {"StudyInstanceUID": instance().StudyInstanceUID, "SeriesInstanceUID": instance().SeriesInstanceUID}
     question = identifier(QueryRetrieveLevel="IMAGE", **series, SOPInstanceUID=None)
     with archive.associate(Proposed(STUDY_ROOT_FIND)) as scu:
-        scu.ask(STUDY_ROOT_FIND, FIND_RQ, question)
-        scu.ask(STUDY_ROOT_FIND, FIND_RQ, question)
+        with scu.said_at_once():
+            scu.ask(STUDY_ROOT_FIND, FIND_RQ, question)
+            scu.ask(STUDY_ROOT_FIND, FIND_RQ, question)
 
         abort = scu.hears_end()
 

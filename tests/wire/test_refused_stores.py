@@ -194,16 +194,16 @@ def test_a_full_disk_is_told_and_leaves_no_partial_file(archive: Archive, small_
     large = instance(number=2)
     large.PixelData = bytes(1_000_000)
     with archive.associate(Proposed(SECONDARY_CAPTURE, (EXPLICIT,)), title=title) as scu:
-        before = store(scu, instance(number=1))
+        before = store(scu, instance(number=1, side_pixels=256))
         refused = store(scu, large)
-        after = store(scu, instance(number=3))
+        after = store(scu, instance(number=3, side_pixels=256))
         scu.release()
 
     assert (before.status, refused.status, after.status) == (0, 0xA700, 0)
     assert "full" in refused.comment
     assert {data_set_bytes(path) for path in small_disk.rglob("*") if path.is_file()} == {
-        encoded(instance(number=1)),
-        encoded(instance(number=3)),
+        encoded(instance(number=1, side_pixels=256)),
+        encoded(instance(number=3, side_pixels=256)),
     }
     assert archive.counters(title.area)[:3] == (1, 1, 2)
 
@@ -230,10 +230,26 @@ def test_a_folder_that_cannot_be_written_is_told(archive: Archive, tmp_path: Pat
     file.write_text("where a folder should be")
     title = archive.add_title(folder=str(file))
     with archive.associate(Proposed(SECONDARY_CAPTURE, (EXPLICIT,)), title=title) as scu:
-        refused = store(scu, instance())
-        again = store(scu, instance())
+        refused = store(scu, instance(side_pixels=256))
+        again = store(scu, instance(side_pixels=256))
         scu.release()
 
     assert (refused.status, again.status) == (0xA700, 0xA700)
     assert refused.comment
     assert str(file) not in refused.comment  # what our disk looks like is nobody's business
+
+
+def test_small_instances_stay_in_the_database_while_their_folder_cannot_be_written(
+    archive: Archive, tmp_path: Path
+) -> None:
+    in_the_way = tmp_path / "folder"
+    in_the_way.write_text("where a folder should be")
+    title = archive.add_title(folder=str(in_the_way))
+
+    archive.store(instance(), title=title)
+
+    study = instance().StudyInstanceUID
+    assert archive.fetch(study, title=title) == {instance().SOPInstanceUID: encoded(instance())}
+    in_the_way.unlink()
+    archive.store(instance(number=2), title=title)  # which wakes the housekeeping
+    assert archive.becomes_true(lambda: len(list(in_the_way.rglob("*.dcm"))) == 2)

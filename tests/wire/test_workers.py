@@ -27,6 +27,9 @@ from tests.wire.running import Archive
 
 Start = Callable[..., Archive]
 
+LARGE = instance(side_pixels=256)  # 128 KiB: a file from the beginning
+HALF_BYTES = 100_000
+
 
 def echoes(archive: Archive) -> bool:
     try:
@@ -95,14 +98,14 @@ def test_a_killed_housekeeping_process_is_replaced(start_own_archive: Start) -> 
 
 def test_sigterm_lets_a_running_store_finish_and_ends_what_is_idle(start_own_archive: Start) -> None:
     archive = start_own_archive(workers=2)
-    content = encoded(instance())
+    content = encoded(LARGE)
     with (
         archive.associate(Proposed(VERIFICATION)) as idle,
         archive.associate(Proposed(SECONDARY_CAPTURE, (EXPLICIT,))) as busy,
     ):
         assert idle.echo() == 0
-        busy.announce_store(SECONDARY_CAPTURE, instance().SOPInstanceUID)
-        busy.says(pdu(0x04, pdv(1, DATA, content[:4000])))
+        busy.announce_store(SECONDARY_CAPTURE, LARGE.SOPInstanceUID)
+        busy.says(pdu(0x04, pdv(1, DATA, content[:HALF_BYTES])))
         assert archive.becomes_true(archive.is_receiving)
 
         archive.service.process.terminate()
@@ -111,20 +114,20 @@ def test_sigterm_lets_a_running_store_finish_and_ends_what_is_idle(start_own_arc
         assert archive.becomes_true(lambda: archive.workers() == [])
         with pytest.raises(OSError, match="refused"):
             socket.create_connection(("127.0.0.1", archive.port))
-        busy.says(pdu(0x04, pdv(1, LAST_DATA, content[4000:])))
+        busy.says(pdu(0x04, pdv(1, LAST_DATA, content[HALF_BYTES:])))
         assert busy.receive().status == 0
         assert busy.hears_end() is not None  # it would be idle now
 
     assert archive.service.process.wait() == 0
     archive.service.start()
-    assert archive.fetch(instance().StudyInstanceUID) == {instance().SOPInstanceUID: content}
+    assert archive.fetch(LARGE.StudyInstanceUID) == {LARGE.SOPInstanceUID: content}
 
 
 def test_a_drain_has_a_limit(start_own_archive: Start) -> None:
     archive = start_own_archive("--drain-timeout", "1")
     with archive.associate(Proposed(SECONDARY_CAPTURE, (EXPLICIT,))) as busy:
-        busy.announce_store(SECONDARY_CAPTURE, instance().SOPInstanceUID)
-        busy.says(pdu(0x04, pdv(1, DATA, encoded(instance())[:4000])))
+        busy.announce_store(SECONDARY_CAPTURE, LARGE.SOPInstanceUID)
+        busy.says(pdu(0x04, pdv(1, DATA, encoded(LARGE)[:HALF_BYTES])))
         assert archive.becomes_true(archive.is_receiving)
         began = time.monotonic()
 
@@ -137,8 +140,8 @@ def test_a_drain_has_a_limit(start_own_archive: Start) -> None:
 def test_a_second_sigterm_ends_at_once(start_own_archive: Start) -> None:
     archive = start_own_archive(workers=2)
     with archive.associate(Proposed(SECONDARY_CAPTURE, (EXPLICIT,))) as busy:
-        busy.announce_store(SECONDARY_CAPTURE, instance().SOPInstanceUID)
-        busy.says(pdu(0x04, pdv(1, DATA, encoded(instance())[:4000])))
+        busy.announce_store(SECONDARY_CAPTURE, LARGE.SOPInstanceUID)
+        busy.says(pdu(0x04, pdv(1, DATA, encoded(LARGE)[:HALF_BYTES])))
         assert archive.becomes_true(archive.is_receiving)
         archive.service.process.terminate()
         # Nobody listens: every process has had the first signal, and waits for the store.
@@ -150,6 +153,30 @@ def test_a_second_sigterm_ends_at_once(start_own_archive: Start) -> None:
         assert archive.service.process.wait() == 0
         assert time.monotonic() - began < 10  # the drain would have lasted 30 s
     assert archive.files(archive.title.area) == []
+
+
+def test_small_instances_get_their_files_when_the_service_stops(start_own_archive: Start) -> None:
+    archive = start_own_archive("--filing-delay", "3600")
+    archive.store(instance(), instance(number=2))
+    before = archive.paths(archive.title.area)
+
+    assert archive.service.stop() == 0
+
+    assert before == []
+    assert len(archive.files(archive.title.area)) == 2
+
+
+def test_small_instances_that_had_no_file_when_the_service_was_killed_get_one_when_it_starts(
+    start_own_archive: Start,
+) -> None:
+    archive = start_own_archive("--filing-delay", "3600")
+    archive.store(instance())
+    archive.service.kill()
+
+    archive.service.restart()
+
+    assert archive.fetch(instance().StudyInstanceUID) == {instance().SOPInstanceUID: encoded(instance())}
+    assert len(archive.files(archive.title.area)) == 1
 
 
 def test_workers_end_when_the_supervisor_is_killed(start_own_archive: Start) -> None:
