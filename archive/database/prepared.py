@@ -47,11 +47,10 @@ class _Compiled:
         compiled = statement.compile(dialect=dialect, column_keys=None if columns is None else list(columns))
         self._text = str(compiled)
         self._dialect = dialect
-        self._positions: list[str] | None = list(compiled.positiontup) if compiled.positional else None
-        processors = (
-            (name, bind.type.dialect_impl(dialect).bind_processor(dialect)) for name, bind in compiled.binds.items()
-        )
-        self._processors = [(name, processor) for name, processor in processors if processor is not None]
+        self._names: list[str] = list(compiled.positiontup if compiled.positional else compiled.binds)
+        self._is_positional = compiled.positional
+        processors = (compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect) for name in self._names)
+        self._processors = [(at, processor) for at, processor in enumerate(processors) if processor is not None]
         self._constants = {name: bind.value for name, bind in compiled.binds.items() if bind.value is not None}
 
     def run(self, connection: Connection, values: Mapping[str, Any]) -> Outcome:
@@ -75,7 +74,9 @@ class _Compiled:
             cursor.close()
 
     def _parameters(self, values: Mapping[str, Any]) -> tuple[Any, ...] | dict[str, Any]:
-        given = {**self._constants, **values}
-        for name, processor in self._processors:
-            given[name] = processor(given[name])
-        return given if self._positions is None else tuple([given[name] for name in self._positions])
+        if self._constants:
+            values = {**self._constants, **values}
+        given = [values[name] for name in self._names]
+        for at, processor in self._processors:
+            given[at] = processor(given[at])
+        return tuple(given) if self._is_positional else dict(zip(self._names, given, strict=True))

@@ -1,5 +1,6 @@
 """File Meta Information (PS3.10 7.1): written before received bytes, skipped before sent ones."""
 
+import functools
 import struct
 from dataclasses import dataclass
 
@@ -53,6 +54,7 @@ def file_meta(
     return PREAMBLE + PREFIX + struct.pack("<HH2sHI", 2, 0, b"UL", 4, len(group)) + group
 
 
+@functools.lru_cache(maxsize=256)  # all but the SOP Instance UID come again with the next instance
 def _element(number: int, vr: bytes, text: str) -> bytes:
     value = text.encode("ascii", "replace")
     if len(value) & 1:

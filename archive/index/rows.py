@@ -9,6 +9,7 @@ import struct
 import zlib
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple, overload
 
 from archive.dicom import values
@@ -164,7 +165,11 @@ def request_values(header: Header) -> list[dict[str, str | None]]:
 
 
 def _fingerprint(header: Header, tags: Iterable[int]) -> bytes:
-    received = (header.character_sets, header.raws(tags))
+    return _digest(header.character_sets, tuple(header.raws(tags)))
+
+
+@lru_cache(maxsize=256)  # the instances of a study say the same again and again
+def _digest(*received: object) -> bytes:
     return hashlib.blake2b(repr(received).encode(), digest_size=16).digest()
 
 
