@@ -167,7 +167,7 @@ class Incoming:
             if self._size_bytes <= HEAD_BYTES:
                 self._head += fragment
                 return
-            self._file = self._sink.files.create()
+            self._file = self._sink.files.create(is_durable=self._sink.area.durable)
             self._file.write(self._meta, self._head)
         self._file.write(fragment)
         if len(self._head) < HEAD_BYTES:

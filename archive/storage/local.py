@@ -24,6 +24,9 @@ _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 # What open(2) says of O_TMPFILE where the file system, or the kernel, does not know it.
 _NO_NAMELESS_FILES = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL})
 
+# The disk begins with a long file while the rest of it is still to come, so that its sync has less to wait for.
+WRITE_BEHIND_BYTES = 131_072
+
 _FILE_MODE = 0o640  # patient data: the owner writes, the group may read
 _FOLDER_MODE = 0o750
 
@@ -43,8 +46,8 @@ class LocalArea:
         self._ready_folder: _Folder | None = None
         self._has_nameless_files = hasattr(os, "O_TMPFILE")
 
-    def create(self) -> "NewFile":
-        """Open a new file; raises OutOfResources or DiskFailed."""
+    def create(self, *, is_durable: bool = True) -> "NewFile":
+        """Open a new file, and say whether it will be made durable; raises OutOfResources or DiskFailed."""
         path = paths.new_path(datetime.now(UTC))
         full = f"{self.root}/{path}"  # plain text: a Path costs as much as the rest of this function
         name = full.rpartition("/")[0]
@@ -58,7 +61,7 @@ class LocalArea:
                 descriptor = self._named(full, name)
         except OSError as error:
             raise _disk_error(error, full) from error
-        return NewFile(self, path, full, folder, descriptor, is_named=is_named)
+        return NewFile(self, path, full, folder, descriptor, is_named=is_named, is_durable=is_durable)
 
     def _nameless(self, folder: str) -> int | None:
         """A file without a name; None where the file system has no such files."""
@@ -172,11 +175,21 @@ class NewFile:
     """A file being written; `discard` it or make it durable and name it in a row."""
 
     def __init__(
-        self, area: LocalArea, path: str, full: str, folder: "_Folder", descriptor: int, *, is_named: bool
+        self,
+        area: LocalArea,
+        path: str,
+        full: str,
+        folder: "_Folder",
+        descriptor: int,
+        *,
+        is_named: bool,
+        is_durable: bool,
     ) -> None:
         self._area = area
         self.path = path
         self.size_bytes = 0
+        self._begun_bytes = 0  # of these, the disk was told to begin with so many
+        self._is_durable = is_durable
         self._full = full
         self._folder = folder
         self._descriptor: int | None = descriptor
@@ -199,6 +212,8 @@ class NewFile:
         except OSError as error:
             raise _disk_error(error, self._full) from error
         self.size_bytes += wanted
+        if self._is_durable and self.size_bytes - self._begun_bytes >= WRITE_BEHIND_BYTES:
+            self.start_writing()
 
     def _write_all(self, rest: bytes) -> None:
         assert self._descriptor is not None
@@ -235,10 +250,14 @@ class NewFile:
         return self._folder
 
     def start_writing(self) -> None:
-        """Have the disk begin with the bytes; Linux does so when it is told that they are not needed in memory."""
+        """Have the disk begin with the bytes written since the last time.
+
+        Linux does so when it is told that they are not needed in memory, and keeps them there while it does.
+        """
         assert self._descriptor is not None
         if hasattr(os, "posix_fadvise"):
-            os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            begun, self._begun_bytes = self._begun_bytes, self.size_bytes
+            os.posix_fadvise(self._descriptor, begun, self.size_bytes - begun, os.POSIX_FADV_DONTNEED)
 
     def sync(self) -> None:
         """Return when the bytes are on the disk; raises OutOfResources or DiskFailed."""
