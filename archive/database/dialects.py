@@ -196,8 +196,12 @@ def grow_write_ahead_log(database: Path) -> None:
         size_bytes = os.fstat(log).st_size
         missing_bytes = SQLITE_LOG_BYTES - size_bytes
         if missing_bytes > 0:
-            os.pwrite(log, bytes(missing_bytes), size_bytes)
-            os.fsync(log)
+            try:
+                os.pwrite(log, bytes(missing_bytes), size_bytes)
+                os.fsync(log)
+            except OSError:  # no room for it: what there is belongs to instances
+                os.ftruncate(log, size_bytes)
+                raise
     finally:
         os.close(log)
 

@@ -10,6 +10,7 @@ import errno
 import mmap
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -257,7 +258,8 @@ class NewFile:
         assert self._descriptor is not None
         if hasattr(os, "posix_fadvise"):
             begun, self._begun_bytes = self._begun_bytes, self.size_bytes
-            os.posix_fadvise(self._descriptor, begun, self.size_bytes - begun, os.POSIX_FADV_DONTNEED)
+            with suppress(OSError):  # advice that a file system does not take: the sync will do all of it
+                os.posix_fadvise(self._descriptor, begun, self.size_bytes - begun, os.POSIX_FADV_DONTNEED)
 
     def sync(self) -> None:
         """Return when the bytes are on the disk; raises OutOfResources or DiskFailed."""
