@@ -28,6 +28,7 @@ class HeldStudy:
     number_of_instances: int
     size_bytes: int
     last_stored_at: datetime
+    is_pinned: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ def list_studies(connection: Connection, query: Query, area_pk: int, limit: int 
             study_usage.c.number_of_instances,
             study_usage.c.size_bytes,
             study_usage.c.last_stored_at,
+            study_usage.c.is_pinned,
         )
         .select_from(columns.joined(Level.PATIENT, Level.STUDY, with_counters=True))
         .where(studies.c.pk.in_(matching))

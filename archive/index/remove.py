@@ -76,7 +76,7 @@ def remove_instance(
     """
     connection.execute(delete(instances).where(instances.c.pk == held.pk))
     if held.path is not None:
-        _queue(connection, held.area_pk, held.path, reason, now)
+        _queue(connection, held, held.path, reason, now)
     change.number_of_instances -= 1
     change.size_bytes -= held.size_bytes
     connection.execute(
@@ -110,10 +110,14 @@ def remove_study(connection: Connection, study_pk: int, shard: int, reason: str,
     patient_pk = connection.scalar(select(studies.c.patient_pk).where(studies.c.pk == study_pk))
     of_study = select(series.c.pk).where(series.c.study_pk == study_pk)
     files = select(
-        instances.c.area_pk, instances.c.path, literal(reason), literal(now, type_=deletions.c.queued_at.type)
+        instances.c.area_pk,
+        instances.c.path,
+        instances.c.size_bytes,
+        literal(reason),
+        literal(now, type_=deletions.c.queued_at.type),
     ).where(instances.c.series_pk.in_(of_study))
     filed = files.where(instances.c.path.is_not(None))
-    connection.execute(insert(deletions).from_select(["area_pk", "path", "reason", "queued_at"], filed))
+    connection.execute(insert(deletions).from_select(["area_pk", "path", "size_bytes", "reason", "queued_at"], filed))
     connection.execute(delete(instances).where(instances.c.series_pk.in_(of_study)))
     connection.execute(delete(series_requests).where(series_requests.c.series_pk.in_(of_study)))
     connection.execute(delete(series).where(series.c.study_pk == study_pk))
@@ -182,9 +186,9 @@ def _summarize_series(connection: Connection, study_pk: int, series_pk: int) -> 
         usage.summarize_study(connection, study_pk)
 
 
-def _queue(connection: Connection, area_pk: int, path: str, reason: str, now: datetime) -> None:
-    row = {"area_pk": area_pk, "path": path, "reason": reason, "queued_at": now}
-    connection.execute(insert(deletions), row)
+def _queue(connection: Connection, held: HeldInstance, path: str, reason: str, now: datetime) -> None:
+    file = {"area_pk": held.area_pk, "path": path, "size_bytes": held.size_bytes}
+    connection.execute(insert(deletions), file | {"reason": reason, "queued_at": now})
 
 
 def is_queued(connection: Connection, area_pk: int, path: str) -> bool:

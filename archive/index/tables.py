@@ -9,6 +9,7 @@ Each index names the question it serves.
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Date,
@@ -22,6 +23,7 @@ from sqlalchemy import (
     Time,
     UniqueConstraint,
     text,
+    true,
 )
 
 from archive.database.metadata import BinaryText, Key, Timestamp, metadata
@@ -172,7 +174,21 @@ study_usage = Table(
     _counter("number_of_instances"),
     _counter("size_bytes"),
     Column("last_stored_at", Timestamp, nullable=False),
+    # Pinned: never evicted, by nobody. Evictable: its area evicts, and the study is not pinned.
+    Column("is_pinned", Boolean, nullable=False, server_default=text("false")),
+    Column("is_evictable", Boolean, nullable=False, server_default=text("false")),
     # Which study was stored to least recently?
+)
+
+# Which study of an area that evicts was stored to least recently? Other areas pay nothing for it.
+_evictable = study_usage.c.is_evictable
+Index(
+    "ix_study_usage_evictable",
+    study_usage.c.area_pk,
+    study_usage.c.last_stored_at,
+    study_usage.c.study_pk,
+    postgresql_where=_evictable.is_(true()),
+    sqlite_where=_evictable.is_(true()),
 )
 
 series = Table(
@@ -284,6 +300,7 @@ deletions = Table(
     Column("pk", Key, primary_key=True),
     _area(),
     Column("path", BinaryText, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
     Column(
         "reason",
         BinaryText,
@@ -293,6 +310,34 @@ deletions = Table(
     Column("queued_at", Timestamp, nullable=False),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     Column("last_error", BinaryText),
+    sqlite_autoincrement=True,
+)
+
+evictions = Table(
+    "evictions",
+    metadata,
+    # What a quota has taken: a whole study, or the oldest instances of one that grew too large.
+    Column("pk", Key, primary_key=True),
+    _area(),
+    Column("study_instance_uid", BinaryText, nullable=False),
+    Column("patient_id", BinaryText),
+    Column("is_whole_study", Boolean, nullable=False),
+    Column("number_of_instances", BigInteger, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column(
+        "reason",
+        BinaryText,
+        CheckConstraint(
+            "reason IN ('max_studies', 'max_study_bytes', 'max_bytes', 'max_age_days', 'min_free_bytes')",
+            name="reason",
+        ),
+        nullable=False,
+    ),
+    # The instance that needed the room; NULL where none was coming.
+    Column("caused_by_sop_instance_uid", BinaryText),
+    Column("evicted_at", Timestamp, nullable=False),
+    # What went from this area last?
+    Index(None, "area_pk", "evicted_at"),
     sqlite_autoincrement=True,
 )
 

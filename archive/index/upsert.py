@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Table, bindparam, insert, select, update
 from archive.database import dialects
 from archive.database.prepared import Outcome, Prepared
 from archive.errors import DatabaseFailed, DuplicateInstance
-from archive.index import remove, rows, unfiled, usage
+from archive.index import evictable, remove, rows, unfiled, usage
 from archive.index.disagreements import note_disagreements, note_patient
 from archive.index.record import AlreadyHeld, Duplicates, Parents, Record, Stored, UsageChange
 from archive.index.tables import instances, patients, series, series_requests, studies, study_usage
@@ -71,7 +71,18 @@ _count_series_in_study = Prepared(
     )
 )
 
-_insert_study_usage = Prepared(lambda _: insert(study_usage), ["study_pk", "area_pk", "last_stored_at"])
+# Whether its area evicts is asked of the area as it is now: an association may be older than the policy.
+_insert_study_usage = Prepared(
+    lambda _: insert(study_usage).from_select(
+        ["study_pk", "area_pk", "last_stored_at", "is_evictable"],
+        select(
+            bindparam("of_study", type_=study_usage.c.study_pk.type),
+            evictable.area.c.pk,
+            bindparam("now", type_=study_usage.c.last_stored_at.type),
+            evictable.AREA_EVICTS,
+        ).where(evictable.area.c.pk == bindparam("of_area")),
+    )
+)
 
 
 def _insert_once(table: Table, without: frozenset[str] = frozenset()) -> Prepared:
@@ -108,7 +119,7 @@ def add(
             for held in replaced:
                 remove.settle_sop_classes(connection, held)
             usage.count_in_area(connection, area_pk, shard, change)
-            return Stored(parents, bool(replaced))
+            return Stored(parents, replaced=bool(replaced))
         held = remove.lock_instance(connection, area_pk, record.header.sop_instance_uid)
         if held is None:
             continue  # it was removed between the insert and the look
@@ -224,9 +235,7 @@ def _make_study(connection: Connection, area_pk: int, record: Record, change: Us
         remove.drop_patient_if_empty(connection, patient_pk)
         return
     change.number_of_studies += 1
-    _insert_study_usage.run(
-        connection, {"study_pk": study_pk, "area_pk": area_pk, "last_stored_at": record.received_at}
-    )
+    _insert_study_usage.run(connection, {"of_study": study_pk, "of_area": area_pk, "now": record.received_at})
     if made_patient_pk is None:
         note_patient(connection, area_pk, record, patient_pk)
 

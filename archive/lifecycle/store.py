@@ -8,6 +8,7 @@ replaces. What fails before that transaction leaves no file; what fails in it ma
 `archive check reconcile` comes for, and never a row without a file.
 """
 
+import logging
 import math
 import re
 import time
@@ -27,9 +28,13 @@ from archive.dicom.header import Header
 from archive.errors import ArchiveError, DatabaseFailed, DataSetMismatch, MissingUid, UnreadableDataSet
 from archive.index import remove, rows, upsert, usage
 from archive.index.record import AlreadyHeld, Duplicates, Parents, Record, Stored
+from archive.lifecycle import evict
+from archive.lifecycle.evict import Eviction
 from archive.registry.snapshot import Area
 from archive.storage.local import LocalArea, NewFile
 from archive.storage.syncing import Sync, Syncer
+
+log = logging.getLogger(__name__)
 
 # Of the data set, kept in memory to be scanned: the header of all but a few objects, which are read back instead. What
 # is no longer than this is stored in the database first; above, writing the bytes twice costs more than their own sync.
@@ -83,14 +88,19 @@ class Store:
         """
         key = (area.pk, record.header.study_instance_uid, record.header.series_instance_uid)
         known = self._parents.get(key)
+        free_bytes = None if area.quota.min_free_bytes is None else self._files(area).free_bytes()
+        evict.require_room(area, record.size_bytes, free_bytes)
         attempts = 0
+        evicted: list[Eviction] = []
 
         def work(connection: Connection) -> Stored:
-            nonlocal attempts
+            nonlocal attempts, evicted
             attempts += 1
+            evict.hold(connection, area)
             if attempts > 1 and self._was_superseded(connection, area, record):
                 raise AlreadyHeld(record.path, is_this=True)
             stored = upsert.add(connection, area.pk, record, duplicates=duplicates, shard=self._shard, known=known)
+            evicted = evict.make_room(connection, area, record, stored.parents.study_pk, self._shard, free_bytes)
             if sync is not None:
                 sync.wait()  # the last moment at which the file must be durable
             return stored
@@ -100,7 +110,9 @@ class Store:
             if len(self._parents) >= MOST_PARENTS:
                 self._parents.clear()
             self._parents[key] = stored.parents  # only now: a key of a rolled back transaction may be given again
-        if stored.replaced or record.path is None:
+        for eviction in evicted:
+            log.info("made room in area %s: %s", area.name, eviction)
+        if stored.replaced or evicted or record.path is None:
             self._wake()
 
     def _wake(self) -> None:

@@ -16,6 +16,31 @@ from archive.registry import tables
 
 
 @dataclass(frozen=True, slots=True)
+class Quota:
+    """How much an area may hold; None is no limit. Bytes are those of files, File Meta Information included."""
+
+    max_studies: int | None = None
+    max_study_bytes: int | None = None
+    max_bytes: int | None = None
+    max_age_days: int | None = None
+    """Days since a study was last stored to."""
+    min_free_bytes: int | None = None
+    """What is to stay free on the disk of the area."""
+    evicts: bool = False
+    """Whether what was stored to least recently makes room; else an instance that does not fit is refused."""
+
+    @property
+    def limits_holdings(self) -> bool:
+        """Whether it depends on what the area holds if an instance fits."""
+        return self.max_studies is not None or self.max_study_bytes is not None or self.max_bytes is not None
+
+    @property
+    def picks_studies(self) -> bool:
+        """Whether studies of the area may be evicted."""
+        return self.evicts or self.max_age_days is not None
+
+
+@dataclass(frozen=True, slots=True)
 class Area:
     """A storage area and its policies."""
 
@@ -27,6 +52,7 @@ class Area:
     accept_unknown_sop_classes: bool
     strict_names: bool
     answer_limit: int | None
+    quota: Quota = Quota()
 
     def folder(self, data: Path) -> Path:
         """Where its files lie; a relative path lies in the data folder of the service."""
@@ -145,6 +171,14 @@ def _area(row) -> Area:
         accept_unknown_sop_classes=row.accept_unknown_sop_classes,
         strict_names=row.strict_names,
         answer_limit=row.answer_limit,
+        quota=Quota(
+            max_studies=row.max_studies,
+            max_study_bytes=row.max_study_bytes,
+            max_bytes=row.max_bytes,
+            max_age_days=row.max_age_days,
+            min_free_bytes=row.min_free_bytes,
+            evicts=row.on_full == "evict",
+        ),
     )
 
 

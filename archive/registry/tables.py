@@ -47,6 +47,22 @@ storage_areas = Table(
     _flag("accept_unknown_sop_classes", True),
     # Person names match by code point instead of without regard to case and accents.
     _flag("strict_names", False),
+    # The quota; NULL is no limit. Bytes are those of files, File Meta Information included.
+    Column("max_studies", BigInteger, CheckConstraint("max_studies > 0", name="max_studies")),
+    Column("max_study_bytes", BigInteger, CheckConstraint("max_study_bytes > 0", name="max_study_bytes")),
+    Column("max_bytes", BigInteger, CheckConstraint("max_bytes > 0", name="max_bytes")),
+    # Days since a study was last stored to.
+    Column("max_age_days", Integer, CheckConstraint("max_age_days > 0", name="max_age_days")),
+    # What is to stay free on the disk of the area.
+    Column("min_free_bytes", BigInteger, CheckConstraint("min_free_bytes > 0", name="min_free_bytes")),
+    # What happens when an instance would not fit: it is refused, or what was stored to least recently goes.
+    Column(
+        "on_full",
+        BinaryText,
+        CheckConstraint("on_full IN ('reject', 'evict')", name="on_full"),
+        nullable=False,
+        server_default="reject",
+    ),
     # Most answers of one C-FIND; NULL is no limit.
     Column("answer_limit", Integer, CheckConstraint("answer_limit > 0", name="answer_limit")),
     Column("created_at", Timestamp, nullable=False),

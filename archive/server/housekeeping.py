@@ -11,13 +11,14 @@ import select
 import signal
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from archive.database import transaction
 from archive.database.engine import Database
 from archive.errors import ArchiveError, DiskFailed
 from archive.index import remove
-from archive.lifecycle import filing
+from archive.lifecycle import evict, filing
 from archive.registry.snapshot import Area, RegistryReader
 from archive.settings import Settings
 from archive.storage.local import LocalArea
@@ -25,6 +26,8 @@ from archive.storage.local import LocalArea
 log = logging.getLogger(__name__)
 
 BATCH = 500
+# Housekeeping shares the shard of the first worker.
+_SHARD = 0
 # For what another node left to do, and for what failed.
 BETWEEN_ROUNDS_SECONDS = 60.0
 # After a wake, and after a round that had something to do: workers do not wake us for each instance.
@@ -45,6 +48,7 @@ class Housekeeping:
         was_busy = False
         for area, files in self._areas():
             was_busy |= self._file(area, files)
+            was_busy |= self._enforce_quota(area, files)
         while (number := self.unlink_some()) > 0:
             was_busy = True
             if number < BATCH:
@@ -61,6 +65,21 @@ class Housekeeping:
             log.warning("instances of area %s stay in the database for now: %s", area.name, error)
             return False
         return number + filed.number > 0
+
+    def _enforce_quota(self, area: Area, files: LocalArea) -> bool:
+        """What grew too old goes, what is over a limit that was lowered, and what keeps the disk from having room."""
+        if not area.quota.picks_studies:
+            return False
+        now, free_bytes = datetime.now(UTC), files.free_bytes()
+        with transaction.read(self._database) as connection:
+            if not any(evict.due(connection, area, now, free_bytes)):
+                return False
+        evicted = transaction.write(
+            self._database, lambda connection: evict.enforce(connection, area, _SHARD, now, free_bytes)
+        )
+        for eviction in evicted:
+            log.info("made room in area %s: %s", area.name, eviction)
+        return bool(evicted)
 
     def unlink_some(self) -> int:
         """Unlink a batch of queued files and drop them from the queue; returns how many could be unlinked."""

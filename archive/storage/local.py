@@ -131,6 +131,14 @@ class LocalArea:
         """Whether the file is there."""
         return (self.root / path).is_file()
 
+    def free_bytes(self) -> int | None:
+        """What its disk has left for us; None where that cannot be told, because the folder is not there yet."""
+        try:
+            found = os.statvfs(self.root)
+        except OSError:
+            return None
+        return found.f_bavail * found.f_frsize
+
     def unlink(self, path: str) -> None:
         """Remove a file; one that is gone already is as good. Raises DiskFailed."""
         try:

@@ -114,11 +114,22 @@ def _registry_and_holdings() -> None:
         sa.Column("duplicates", TEXT, nullable=False, server_default="replace"),
         sa.Column("accept_unknown_sop_classes", sa.Boolean(), nullable=False, server_default=sa.text("true")),
         sa.Column("strict_names", sa.Boolean(), nullable=False, server_default=sa.text("false")),
+        sa.Column("max_studies", sa.BigInteger()),
+        sa.Column("max_study_bytes", sa.BigInteger()),
+        sa.Column("max_bytes", sa.BigInteger()),
+        sa.Column("max_age_days", sa.Integer()),
+        sa.Column("min_free_bytes", sa.BigInteger()),
+        sa.Column("on_full", TEXT, nullable=False, server_default="reject"),
         sa.Column("answer_limit", sa.Integer()),
         sa.Column("created_at", TIMESTAMP, nullable=False),
         sa.PrimaryKeyConstraint("pk", name="pk_storage_areas"),
         sa.CheckConstraint("durability IN ('full', 'relaxed')", name=op.f("ck_storage_areas_durability")),
         sa.CheckConstraint("duplicates IN ('replace', 'keep', 'reject')", name=op.f("ck_storage_areas_duplicates")),
+        *(
+            sa.CheckConstraint(f"{limit} > 0", name=op.f(f"ck_storage_areas_{limit}"))
+            for limit in ("max_studies", "max_study_bytes", "max_bytes", "max_age_days", "min_free_bytes")
+        ),
+        sa.CheckConstraint("on_full IN ('reject', 'evict')", name=op.f("ck_storage_areas_on_full")),
         sa.CheckConstraint("answer_limit > 0", name=op.f("ck_storage_areas_answer_limit")),
         sa.UniqueConstraint("name", name="uq_storage_areas_name"),
         sa.UniqueConstraint("path", name="uq_storage_areas_path"),
@@ -153,6 +164,7 @@ def _registry_and_holdings() -> None:
         sa.Column("pk", KEY, nullable=False),
         sa.Column("area_pk", KEY, nullable=False),
         sa.Column("path", TEXT, nullable=False),
+        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
         sa.Column("reason", TEXT, nullable=False),
         sa.Column("queued_at", TIMESTAMP, nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False, server_default=sa.text("0")),
@@ -162,6 +174,27 @@ def _registry_and_holdings() -> None:
         sa.ForeignKeyConstraint(["area_pk"], ["storage_areas.pk"], name="fk_deletions_area_pk"),
         sqlite_autoincrement=True,
     )
+    op.create_table(
+        "evictions",
+        sa.Column("pk", KEY, nullable=False),
+        sa.Column("area_pk", KEY, nullable=False),
+        sa.Column("study_instance_uid", TEXT, nullable=False),
+        sa.Column("patient_id", TEXT),
+        sa.Column("is_whole_study", sa.Boolean(), nullable=False),
+        sa.Column("number_of_instances", sa.BigInteger(), nullable=False),
+        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("reason", TEXT, nullable=False),
+        sa.Column("caused_by_sop_instance_uid", TEXT),
+        sa.Column("evicted_at", TIMESTAMP, nullable=False),
+        sa.PrimaryKeyConstraint("pk", name="pk_evictions"),
+        sa.CheckConstraint(
+            "reason IN ('max_studies', 'max_study_bytes', 'max_bytes', 'max_age_days', 'min_free_bytes')",
+            name=op.f("ck_evictions_reason"),
+        ),
+        sa.ForeignKeyConstraint(["area_pk"], ["storage_areas.pk"], name="fk_evictions_area_pk"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_evictions_area_pk_evicted_at", "evictions", ["area_pk", "evicted_at"])
     op.create_table(
         "disagreements",
         sa.Column("pk", KEY, nullable=False),
@@ -400,8 +433,17 @@ def _registry_and_holdings() -> None:
         sa.Column("number_of_instances", sa.BigInteger(), nullable=False, server_default=sa.text("0")),
         sa.Column("size_bytes", sa.BigInteger(), nullable=False, server_default=sa.text("0")),
         sa.Column("last_stored_at", TIMESTAMP, nullable=False),
+        sa.Column("is_pinned", sa.Boolean(), nullable=False, server_default=sa.text("false")),
+        sa.Column("is_evictable", sa.Boolean(), nullable=False, server_default=sa.text("false")),
         sa.PrimaryKeyConstraint("study_pk", name="pk_study_usage"),
         sa.ForeignKeyConstraint(["study_pk"], ["studies.pk"], name="fk_study_usage_study_pk"),
+    )
+    op.create_index(
+        "ix_study_usage_evictable",
+        "study_usage",
+        ["area_pk", "last_stored_at", "study_pk"],
+        postgresql_where=sa.column("is_evictable").is_(sa.true()),
+        sqlite_where=sa.column("is_evictable").is_(sa.true()),
     )
     op.create_table(
         "instances",

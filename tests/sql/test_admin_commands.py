@@ -291,3 +291,66 @@ def test_founding_is_said_once(run: Run, migrated_url: str, tmp_path: Path, monk
     assert run("ae", "list").error == f"Made a new archive in {tmp_path / 'data'}.\n"
     assert run("ae", "list").error == ""
     assert (tmp_path / "data" / founding.FIRST_AREA_PATH).is_dir()
+
+
+def test_limits_are_set_shown_and_taken_back(run: Run, archive: FoundedArchive) -> None:
+    run("area", "set", "ARCHIVE", "--max-studies", "10", "--max-size", "2gb", "--min-free", "500MB", "--max-age", "90")
+
+    shown = run("area", "show", "ARCHIVE", "--json").json
+    (used,) = run("area", "usage", "--json").json
+
+    assert (shown["max_studies"], shown["max_age_days"], shown["on_full"]) == (10, 90, "reject")
+    assert (used["max_bytes"], used["min_free_bytes"]) == (2 * 2**30, 500 * 2**20)
+    run("area", "set", "ARCHIVE", "--max-size", "none")
+    assert run("area", "show", "ARCHIVE", "--json").json["max_bytes"] is None
+
+
+@pytest.mark.parametrize("size", ["5", "0mb", "-1gb", "1 gb", "many"])
+def test_a_size_without_its_unit_or_below_one_is_refused(run: Run, archive: FoundedArchive, size: str) -> None:
+    said = run("area", "set", "ARCHIVE", f"--max-size={size}", code=2)
+
+    assert "500mb" in said.error
+    assert run("area", "show", "ARCHIVE", "--json").json["max_bytes"] is None
+
+
+def test_a_lower_limit_takes_the_oldest_studies_but_no_pinned_one(run: Run, archive: FoundedArchive) -> None:
+    archive.store(*(instance(study=number) for number in range(1, 5)))
+    run("study", "pin", STUDY)
+
+    said = run("area", "set", "ARCHIVE", "--max-studies", "2", "--on-full", "evict")
+
+    assert "2 studies made room for the new limits" in said.out
+    held = {row["study_instance_uid"]: row["is_pinned"] for row in _shown(run, 1, 4)}
+    assert held == {STUDY: True, uid("study", 1, 4): False}
+
+
+def _shown(run: Run, *numbers: int) -> list[dict[str, Any]]:
+    return [run("study", "show", uid("study", 1, number), "--json").json[0] for number in numbers]
+
+
+def test_a_dry_run_says_what_would_go_and_what_that_frees(run: Run, archive: FoundedArchive) -> None:
+    archive.store(instance(study=1), instance(study=2))
+    run("study", "pin", STUDY)
+    run("area", "set", "ARCHIVE", "--max-studies", "2", "--on-full", "evict")
+    archive.store(instance(study=3), instance(study=4))
+    transaction.write(
+        archive.database, lambda connection: connection.execute(text("UPDATE storage_areas SET max_studies = 1"))
+    )
+
+    would = run("area", "evict", "ARCHIVE", "--dry-run", "--json").json
+    did = run("area", "evict", "ARCHIVE")
+    after = run("area", "evict", "ARCHIVE")
+
+    assert [row["study_instance_uid"] for row in would] == [uid("study", 1, 4)]
+    assert would[0]["reason"] == "max_studies"
+    assert "1 study went" in did.out
+    assert "within its quota" in after.error
+
+
+def test_an_unpinned_study_may_go_again(run: Run, archive: FoundedArchive) -> None:
+    archive.store(instance(study=1))
+    run("study", "pin", STUDY)
+    run("study", "unpin", STUDY)
+
+    assert run("study", "show", STUDY, "--json").json[0]["is_pinned"] is False
+    assert "There is no study 1.2.3" in run("study", "pin", "1.2.3", code=2).error

@@ -92,7 +92,7 @@ def test_a_file_that_waits_to_be_unlinked_is_housekeepings(filled: FoundedArchiv
 
 def test_a_file_that_waits_and_is_gone_already_is_not_missed(filled: FoundedArchive) -> None:
     queued = {"area_pk": filled.area.pk, "path": "2026/01/01/0000/" + "0" * 32 + ".dcm", "reason": "removed"}
-    queued["queued_at"] = datetime.now(UTC)
+    queued |= {"queued_at": datetime.now(UTC), "size_bytes": 1}
     transaction.write(filled.database, lambda connection: connection.execute(deletions.insert(), queued))
 
     with survey(filled) as found:

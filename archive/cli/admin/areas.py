@@ -1,10 +1,11 @@
 """`archive area`: storage areas, where instances are kept, and how."""
 
 import os
-import shutil
+import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,31 +17,85 @@ from archive.database.dialects import Connection
 from archive.errors import Misconfigured
 from archive.index import holdings
 from archive.index import usage as counters
+from archive.lifecycle import evict
+from archive.lifecycle.evict import Eviction
 from archive.registry import changes, snapshot
 from archive.registry.snapshot import Area
+from archive.storage.local import LocalArea
 
-__all__ = ["add", "change", "list_areas", "remove", "show", "usage"]
+__all__ = ["add", "change", "evict_now", "list_areas", "remove", "show", "usage"]
 
 _LIST = ("name", "folder", "durability", "duplicates", "unknown_sop_classes", "strict_names", "answer_limit")
-_USAGE = ("area", "studies", "series", "instances", "size_bytes", "files_to_unlink", "free_bytes")
+_LIMITS = ("max_studies", "max_study_bytes", "max_bytes", "max_age_days", "min_free_bytes")
+_USAGE = (
+    "area",
+    "studies",
+    "max_studies",
+    "series",
+    "instances",
+    "size_bytes",
+    "max_bytes",
+    "files_to_unlink",
+    "free_bytes",
+    "min_free_bytes",
+)
+_EVICTIONS = ("study_instance_uid", "patient_id", "last_stored_at", "instances", "size_bytes", "reason")
+
+# Evictions by hand share the shard of the first worker.
+_SHARD = 0
 
 
-class AnswerLimit(click.ParamType[int | str]):
-    """A number of answers, or none."""
+NONE = "none"
+
+_SIZE = re.compile(r"([0-9]{1,12})(b|kb|mb|gb|tb)", re.IGNORECASE)
+_UNITS = {"b": 1, "kb": 2**10, "mb": 2**20, "gb": 2**30, "tb": 2**40}  # as dcmqrscp's configuration has them
+_MOST_BYTES = 2**63 - 1
+
+
+class Limit(click.ParamType[int | str]):
+    """A number above 0, or none."""
 
     name = "N|none"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
-        if str(value).lower() == "none":
-            return "none"
+        if str(value).lower() == NONE:
+            return NONE
         if not str(value).isascii() or not str(value).isdigit() or not 0 < int(value) < 2**31:
             self.fail(f"{value!r} is neither a number above 0 nor none", param, ctx)
         return int(value)
 
 
+class SizeLimit(click.ParamType[int | str]):
+    """A size above 0 with its unit, in powers of 1024, or none."""
+
+    name = "SIZE|none"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        if isinstance(value, int) or str(value).lower() == NONE:
+            return value if isinstance(value, int) else NONE
+        found = _SIZE.fullmatch(str(value))
+        size_bytes = int(found[1]) * _UNITS[found[2].lower()] if found else 0
+        if not 0 < size_bytes <= _MOST_BYTES:
+            self.fail(f"{value!r} is neither a size, as 500mb or 2tb, nor none", param, ctx)
+        return size_bytes
+
+
 def _area_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
-        click.option("--answer-limit", type=AnswerLimit(), help="Most answers of one C-FIND; by default none."),
+        click.option("--answer-limit", type=Limit(), help="Most answers of one C-FIND; by default none."),
+        click.option(
+            "--on-full",
+            type=click.Choice(["reject", "evict"]),
+            help="What happens to an instance that does not fit: it is refused (A700, default), or what was stored to "
+            "least recently makes room.",
+        ),
+        click.option("--min-free", "min_free_bytes", type=SizeLimit(), help="What stays free on the disk."),
+        click.option(
+            "--max-age", "max_age_days", type=Limit(), help="Days since its last instance after which a study goes."
+        ),
+        click.option("--max-size", "max_bytes", type=SizeLimit(), help="Most bytes in the area."),
+        click.option("--max-study-size", "max_study_bytes", type=SizeLimit(), help="Most bytes of one study."),
+        click.option("--max-studies", type=Limit(), help="Most studies in the area; by default none of these limits."),
         click.option(
             "--strict-names/--no-strict-names",
             default=None,
@@ -72,9 +127,7 @@ def _chosen(given: dict[str, Any]) -> dict[str, Any]:
     """The options that were given, as columns."""
     columns = {"unknown_sop_classes": "accept_unknown_sop_classes"}
     chosen = {columns.get(name, name): value for name, value in given.items() if value is not None}
-    if chosen.get("answer_limit") == "none":
-        chosen["answer_limit"] = None
-    return chosen
+    return {name: None if value == NONE else value for name, value in chosen.items()}
 
 
 @click.command(
@@ -149,6 +202,13 @@ def _described(archive: Archive, area: Area) -> dict[str, Any]:
         "unknown_sop_classes": area.accept_unknown_sop_classes,
         "strict_names": area.strict_names,
         "answer_limit": area.answer_limit,
+        **_quota(area),
+    }
+
+
+def _quota(area: Area) -> dict[str, Any]:
+    return {name: getattr(area.quota, name) for name in _LIMITS} | {
+        "on_full": "evict" if area.quota.evicts else "reject"
     }
 
 
@@ -186,15 +246,15 @@ def _used(archive: Archive, area: Area) -> dict[str, Any]:
         "instances": held.number_of_instances,
         "size_bytes": held.size_bytes,
         "files_to_unlink": waiting,
-        "free_bytes": _free_bytes(area.folder(archive.settings.data_folder)),
+        "free_bytes": _free_bytes(archive, area),
+        "max_studies": area.quota.max_studies,
+        "max_bytes": area.quota.max_bytes,
+        "min_free_bytes": area.quota.min_free_bytes,
     }
 
 
-def _free_bytes(folder: Path) -> int | None:
-    try:
-        return shutil.disk_usage(folder).free
-    except OSError:  # the folder is made by the first store, or its disk is away
-        return None
+def _free_bytes(archive: Archive, area: Area) -> int | None:
+    return LocalArea(area.folder(archive.settings.data_folder)).free_bytes()
 
 
 @click.command("set", epilog=example("archive area set ARCHIVE --duplicates keep --answer-limit none"))
@@ -206,8 +266,51 @@ def change(archive: Archive, name: str, **given: Any) -> None:
     chosen = _chosen(given)
     if not chosen:
         raise Misconfigured("Nothing to change; archive area set --help lists the settings")
-    archive.write(lambda connection: changes.set_area(connection, name, chosen))
+
+    def work(connection: Connection) -> list[Eviction]:
+        changes.set_area(connection, name, chosen)
+        area = snapshot.read(connection).areas[name]
+        return evict.follow_policy(connection, area, _SHARD, datetime.now(UTC), _free_bytes(archive, area))
+
+    evicted = archive.write(work)
     click.echo(f"Area {name} is changed.")
+    _say_evictions(evicted, "made room for the new limits")
+
+
+def _say_evictions(evicted: Sequence[Eviction], what: str) -> None:
+    if evicted:
+        freed = output.size(sum(each.size_bytes for each in evicted))
+        click.echo(f"{output.counted(len(evicted), 'study')} {what}: {freed}.")
+
+
+@click.command("evict", epilog=example("archive area evict ARCHIVE --dry-run"))
+@click.argument("name")
+@click.option("--dry-run", "is_dry", is_flag=True, help="Show what would go and what that frees; change nothing.")
+@json_option
+@with_archive
+def evict_now(archive: Archive, name: str, is_dry: bool, as_json: bool) -> None:
+    """Bring an area within its quota now: what is too old, too large or too much goes, and files with it."""
+    area = archive.area(name)
+    now, free_bytes = datetime.now(UTC), _free_bytes(archive, area)
+    if is_dry:
+        with archive.read() as connection:
+            evicted = list(evict.due(connection, area, now, free_bytes))
+    else:
+        evicted = archive.write(lambda connection: evict.enforce(connection, area, _SHARD, now, free_bytes))
+    rows = [
+        {
+            "study_instance_uid": each.study.study_instance_uid,
+            "patient_id": each.study.patient_id,
+            "last_stored_at": each.study.last_stored_at,
+            "instances": each.number_of_instances,
+            "size_bytes": each.size_bytes,
+            "reason": each.reason.value,
+        }
+        for each in evicted
+    ]
+    output.table(_EVICTIONS, rows, as_json=as_json, if_empty=f"Area {name} is within its quota.")
+    if not as_json:
+        _say_evictions(evicted, "would go" if is_dry else "went")
 
 
 @click.command("remove", epilog=example("archive area remove RESEARCH"))

@@ -11,14 +11,14 @@ from archive.cli.options import Archive, example, json_option, properties, with_
 from archive.database.dialects import Connection
 from archive.dicom.attributes import BY_KEYWORD, Level
 from archive.errors import Misconfigured
-from archive.index import holdings
+from archive.index import evictable, holdings
 from archive.index import remove as removal
 from archive.index.holdings import HeldStudy
 from archive.query.conditions import condition
 from archive.query.model import Key, Model, Options, Query
 from archive.registry.snapshot import Area
 
-__all__ = ["list_studies", "remove", "show"]
+__all__ = ["list_studies", "pin", "remove", "show", "unpin"]
 
 _COLUMNS = (
     "area",
@@ -154,6 +154,31 @@ def remove(archive: Archive, uid: str, area: str | None, is_sure: bool) -> None:
     if archive.write(work) is None:
         raise Misconfigured("Somebody else has removed the study just now")
     click.echo(f"Study {uid} is removed from area {where.name} ({what}); a running archive unlinks the files.")
+
+
+@click.command("pin", epilog=example("archive study pin 1.2.840.113619.2.55.3"))
+@click.argument("uid")
+@click.option("--area", metavar="NAME", help="Only in this area.")
+@with_archive
+def pin(archive: Archive, uid: str, area: str | None) -> None:
+    """Keep a study: no quota takes it, until it is unpinned."""
+    _set_pinned(archive, uid, area, is_pinned=True)
+
+
+@click.command("unpin", epilog=example("archive study unpin 1.2.840.113619.2.55.3"))
+@click.argument("uid")
+@click.option("--area", metavar="NAME", help="Only in this area.")
+@with_archive
+def unpin(archive: Archive, uid: str, area: str | None) -> None:
+    """Let a quota take a study again that was pinned."""
+    _set_pinned(archive, uid, area, is_pinned=False)
+
+
+def _set_pinned(archive: Archive, uid: str, area: str | None, *, is_pinned: bool) -> None:
+    for where, study in _held(archive, uid, area):
+        if not archive.write(lambda connection, pk=study.pk: evictable.pin(connection, pk, is_pinned=is_pinned)):
+            raise Misconfigured("Somebody else has removed the study just now")
+        click.echo(f"Study {uid} is {'pinned' if is_pinned else 'no longer pinned'} in area {where.name}.")
 
 
 def _held(archive: Archive, uid: str, area: str | None) -> list[tuple[Area, HeldStudy]]:
