@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, make_url
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from archive.database import dialects
 from archive.errors import DatabaseFailed, Misconfigured
@@ -74,8 +74,8 @@ class Database:
         try:
             with self.writing() as connection, connection.begin():
                 dialects.grow_write_ahead_log(Path(self.url.database or ""))
-        except OSError as error:
-            raise DatabaseFailed("The log of the database cannot be made longer", reason=error.strerror) from error
+        except (OSError, SQLAlchemyError) as error:
+            raise DatabaseFailed("The log of the database cannot be made longer", reason=str(error)) from error
 
     def __str__(self) -> str:
         return self.url.render_as_string(hide_password=True)

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete, func, select
 from archive.dicom.attributes import Level
 from archive.index import columns
 from archive.index import select as questions
-from archive.index.tables import deletions, disagreements, patients, series, studies, study_usage
+from archive.index.tables import deletions, disagreements, evictions, patients, series, studies, study_usage
 from archive.query.model import Query
 
 
@@ -101,6 +101,7 @@ def deletions_left(connection: Connection, area_pk: int) -> int:
     return connection.scalar(select(func.count()).where(deletions.c.area_pk == area_pk)) or 0
 
 
-def forget_disagreements(connection: Connection, area_pk: int) -> None:
+def forget_notes(connection: Connection, area_pk: int) -> None:
     """Drop what was noted about instances that an empty area once held."""
-    connection.execute(delete(disagreements).where(disagreements.c.area_pk == area_pk))
+    for table in (disagreements, evictions):
+        connection.execute(delete(table).where(table.c.area_pk == area_pk))

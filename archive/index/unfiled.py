@@ -53,7 +53,7 @@ def some(connection: Connection, area_pk: int, most: int) -> list[Unfiled]:
     statement = (
         select(unfiled_instances.c.instance_pk, unfiled_instances.c.content)
         .join(instances, instances.c.pk == unfiled_instances.c.instance_pk)
-        .where(instances.c.area_pk == area_pk)
+        .where(instances.c.area_pk == area_pk, instances.c.path.is_(None))
         .order_by(unfiled_instances.c.instance_pk)
         .limit(most)
     )

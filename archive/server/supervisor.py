@@ -131,9 +131,11 @@ class Supervisor:
             if received is None:
                 self._signal(self._processes, signal.SIGKILL)
                 deadline = time.monotonic() + GRACE_SECONDS
-            elif received.si_signo != signal.SIGCHLD or (self._buried() and not self._workers()):
+            elif received.si_signo != signal.SIGCHLD:
                 self._tell_to_end()
             self._buried()
+            if not self._workers():  # whenever the last of them was buried; told twice does no harm
+                self._tell_to_end()
         return 0
 
     def _tell_to_end(self) -> None:

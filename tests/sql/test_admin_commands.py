@@ -354,3 +354,12 @@ def test_an_unpinned_study_may_go_again(run: Run, archive: FoundedArchive) -> No
 
     assert run("study", "show", STUDY, "--json").json[0]["is_pinned"] is False
     assert "There is no study 1.2.3" in run("study", "pin", "1.2.3", code=2).error
+
+
+def test_an_area_that_has_evicted_can_be_removed_once_it_is_empty(run: Run, archive: FoundedArchive) -> None:
+    run("area", "set", "ARCHIVE", "--max-studies", "1", "--on-full", "evict")
+    archive.store(instance(study=1), instance(study=2), is_filed=False)
+    run("study", "remove", uid("study", 1, 2), "--yes")
+    run("ae", "remove", "ARCHIVE")
+
+    assert "is removed" in run("area", "remove", "ARCHIVE").out

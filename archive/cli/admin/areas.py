@@ -331,7 +331,7 @@ def remove(archive: Archive, name: str) -> None:
                 f"{output.counted(left, 'file')} of area {name} still to be unlinked, which a running archive does: "
                 "archive serve"
             )
-        holdings.forget_disagreements(connection, area.pk)
+        holdings.forget_notes(connection, area.pk)
         changes.remove_area(connection, name)
 
     archive.write(work)
