@@ -177,7 +177,6 @@ study_usage = Table(
     # Pinned: never evicted, by nobody. Evictable: its area evicts, and the study is not pinned.
     Column("is_pinned", Boolean, nullable=False, server_default=text("false")),
     Column("is_evictable", Boolean, nullable=False, server_default=text("false")),
-    # Which study was stored to least recently?
 )
 
 # Which study of an area that evicts was stored to least recently? Other areas pay nothing for it.

@@ -90,7 +90,7 @@ def _without(held: Usage, study: Candidate) -> Usage:
 
 
 def _full(area: Area, reason: Reason, sentence: str) -> OutOfResources:
-    return OutOfResources(sentence, area=area.name, limit=reason.value)
+    return OutOfResources(f"{sentence} ({reason.value})", area=area.name)  # the peer is told the sentence only
 
 
 def _make_room_in_study(

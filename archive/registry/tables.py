@@ -52,7 +52,7 @@ storage_areas = Table(
     Column("max_study_bytes", BigInteger, CheckConstraint("max_study_bytes > 0", name="max_study_bytes")),
     Column("max_bytes", BigInteger, CheckConstraint("max_bytes > 0", name="max_bytes")),
     # Days since a study was last stored to.
-    Column("max_age_days", Integer, CheckConstraint("max_age_days > 0", name="max_age_days")),
+    Column("max_age_days", Integer, CheckConstraint("max_age_days BETWEEN 1 AND 36500", name="max_age_days")),
     # What is to stay free on the disk of the area.
     Column("min_free_bytes", BigInteger, CheckConstraint("min_free_bytes > 0", name="min_free_bytes")),
     # What happens when an instance would not fit: it is refused, or what was stored to least recently goes.

@@ -127,8 +127,9 @@ def _registry_and_holdings() -> None:
         sa.CheckConstraint("duplicates IN ('replace', 'keep', 'reject')", name=op.f("ck_storage_areas_duplicates")),
         *(
             sa.CheckConstraint(f"{limit} > 0", name=op.f(f"ck_storage_areas_{limit}"))
-            for limit in ("max_studies", "max_study_bytes", "max_bytes", "max_age_days", "min_free_bytes")
+            for limit in ("max_studies", "max_study_bytes", "max_bytes", "min_free_bytes")
         ),
+        sa.CheckConstraint("max_age_days BETWEEN 1 AND 36500", name=op.f("ck_storage_areas_max_age_days")),
         sa.CheckConstraint("on_full IN ('reject', 'evict')", name=op.f("ck_storage_areas_on_full")),
         sa.CheckConstraint("answer_limit > 0", name=op.f("ck_storage_areas_answer_limit")),
         sa.UniqueConstraint("name", name="uq_storage_areas_name"),

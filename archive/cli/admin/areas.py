@@ -50,18 +50,22 @@ NONE = "none"
 _SIZE = re.compile(r"([0-9]{1,12})(b|kb|mb|gb|tb)", re.IGNORECASE)
 _UNITS = {"b": 1, "kb": 2**10, "mb": 2**20, "gb": 2**30, "tb": 2**40}  # as dcmqrscp's configuration has them
 _MOST_BYTES = 2**63 - 1
+_MOST_DAYS = 36_500  # a hundred years
 
 
 class Limit(click.ParamType[int | str]):
-    """A number above 0, or none."""
+    """A number above 0 and up to `most`, or none."""
 
     name = "N|none"
+
+    def __init__(self, most: int = 2**31 - 1) -> None:
+        self._most = most
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
         if str(value).lower() == NONE:
             return NONE
-        if not str(value).isascii() or not str(value).isdigit() or not 0 < int(value) < 2**31:
-            self.fail(f"{value!r} is neither a number above 0 nor none", param, ctx)
+        if not str(value).isascii() or not str(value).isdigit() or not 0 < int(value) <= self._most:
+            self.fail(f"{value!r} is neither a number above 0 nor none; the most is {self._most}", param, ctx)
         return int(value)
 
 
@@ -91,7 +95,10 @@ def _area_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--min-free", "min_free_bytes", type=SizeLimit(), help="What stays free on the disk."),
         click.option(
-            "--max-age", "max_age_days", type=Limit(), help="Days since its last instance after which a study goes."
+            "--max-age",
+            "max_age_days",
+            type=Limit(_MOST_DAYS),
+            help="Days since its last instance after which a study goes.",
         ),
         click.option("--max-size", "max_bytes", type=SizeLimit(), help="Most bytes in the area."),
         click.option("--max-study-size", "max_study_bytes", type=SizeLimit(), help="Most bytes of one study."),
