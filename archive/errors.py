@@ -67,6 +67,10 @@ class ConnectionLost(PeerError):
     """The connection ended without a release."""
 
 
+class TlsFailed(ConnectionLost):
+    """The archive and the peer cannot speak TLS with each other."""
+
+
 class PeerAborted(PeerError):
     """The peer aborted the association."""
 
@@ -124,6 +128,10 @@ class UnknownLevel(InvalidIdentifier):
 
 class MissingUniqueKey(InvalidIdentifier):
     """The unique key of a level is missing."""
+
+
+class TooManyMatches(Refused):
+    """More matches than the area hands out at a time."""
 
 
 class UnknownDestination(Refused):

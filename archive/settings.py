@@ -8,14 +8,18 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from archive.errors import Misconfigured
 
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
+Port = Annotated[int, msgspec.Meta(ge=0, le=65535)] | Literal["off"]
 PREFIX = "ARCHIVE_"
+
+# Not for the command line, which everybody on the machine can read.
+SECRETS = frozenset({"tls_key_password"})
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -26,9 +30,30 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     database: str = ""
     """Address of the database; empty is SQLite in the data folder."""
     host: str = "127.0.0.1"
-    """Address to listen on; 0.0.0.0 is every IPv4 address, :: every address."""
-    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 11112
-    """Port to listen on; 0 lets the system choose."""
+    """Address to listen on, or several with commas; 0.0.0.0 is every IPv4 address, ipv6 every IPv6 one, :: both."""
+    port: Port = 11112
+    """Port to listen on; 0 lets the system choose, off is none."""
+    tls_port: Port = "off"
+    """Port to listen on for TLS; 0 lets the system choose, off is none."""
+    tls_certificate: str = ""
+    """File of our own certificate, and of those between it and its authority, in PEM."""
+    tls_key: str = ""
+    """File of its private key in PEM; empty: the file of the certificate."""
+    tls_key_password: str = ""
+    tls_key_password_file: str = ""
+    """File whose first line is the password of the private key."""
+    tls_ca: str = ""
+    """File or folder of the certificates of trusted authorities."""
+    tls_crl: str = ""
+    """File or folder of revocation lists."""
+    tls_crl_check: str = "leaf"
+    """Which certificates are looked up in them: that of the peer (leaf), or its authorities' too (chain)."""
+    tls_client_certificate: str = "required"
+    """Whether a caller must show a certificate: required, optional (verified where there is one), ignored."""
+    tls_profile: str = "bcp195-rfc8996"
+    """Secure Transport Connection Profile of PS3.15 annex B."""
+    tls_ciphers: str = ""
+    """Cipher suites up to TLS 1.2 in OpenSSL's form, instead of the profile's."""
     workers: Annotated[int, msgspec.Meta(ge=0, le=256)] = 0
     """Worker processes; 0 is one for each core."""
     max_associations: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 200
@@ -49,18 +74,43 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """For running operations to end, once the service was told to stop."""
     filing_delay: Seconds = 2
     """How long small instances are gathered in the database before they get their files."""
+    activity_days: Annotated[int, msgspec.Meta(ge=0, le=36_500)] = 90
+    """Days that associations and operations stay in the access log; 0 is for ever."""
+    housekeeping_lease: Annotated[float, msgspec.Meta(ge=1, le=86_400)] = 30
+    """How long after its last sign of life a node keeps the housekeeping from the other nodes."""
+    host_lookup: str = "off"
+    """Whether the log names the hosts of callers, by reverse DNS: off or on."""
     log_level: str = "info"
     log_format: str = "text"
     log_file: str = ""
     """File of the log; empty is standard error."""
+
+    def __repr__(self) -> str:
+        """All but secrets: this value may be logged."""
+        shown = (f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name not in SECRETS)
+        return f"Settings({', '.join(shown)})"
 
     @property
     def data_folder(self) -> Path:
         return Path(self.data).absolute()
 
     @property
+    def hosts(self) -> tuple[str, ...]:
+        """The addresses to listen on, each once."""
+        return tuple(dict.fromkeys(host.strip() for host in self.host.split(",") if host.strip()))
+
+    @property
+    def looks_up_hosts(self) -> bool:
+        return self.host_lookup == "on"
+
+    @property
     def database_url(self) -> str:
         return self.database or f"sqlite:///{self.data_folder / 'archive.db'}"
+
+    @property
+    def uses_tls(self) -> bool:
+        """Whether any file for TLS is named, or a port."""
+        return self.tls_port != "off" or bool(self.tls_certificate or self.tls_ca or self.tls_crl)
 
     @property
     def worker_count(self) -> int:
@@ -92,10 +142,30 @@ def _check(source: str, key: str, value: object, expected: Any) -> None:
     try:
         msgspec.convert(value, expected, strict=source.endswith(".toml"))
     except msgspec.ValidationError as error:
-        raise Misconfigured(f"{source}: {key} = {value!r}: {error}") from error
-    words = {"log_level": ("debug", "info", "warning", "error", "critical"), "log_format": ("text", "json")}.get(key)
+        shown = "..." if key in SECRETS else repr(value)
+        reason = "Expected a port from 0 to 65535, or off" if expected is Port else error
+        raise Misconfigured(f"{source}: {key} = {shown}: {reason}") from error
+    words = _words(key)
     if words and value not in words:
         raise Misconfigured(f"{source}: {key} = {value!r}: expected one of {', '.join(words)}")
+
+
+def _words(key: str) -> tuple[str, ...]:
+    """What a setting may be, where that is a list of words."""
+    match key:
+        case "host_lookup":
+            return ("off", "on")
+        case "log_level":
+            return ("debug", "info", "warning", "error", "critical")
+        case "log_format":
+            return ("text", "json")
+        case "tls_profile" | "tls_client_certificate" | "tls_crl_check":
+            from archive.upper_layer import tls  # OpenSSL is for those who use it
+
+            tables = {"tls_profile": tls.PROFILES, "tls_client_certificate": tls.CLIENT_CERTIFICATE}
+            return tuple(tables.get(key, tls.REVOCATION_CHECK))
+        case _:
+            return ()
 
 
 def _from_environment(environment: Mapping[str, str], known: Mapping[str, Any]) -> dict[str, str]:

@@ -9,6 +9,8 @@ import logging
 import logging.handlers
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 # Fields a line may carry beside its message, by `extra=`; in this order.
@@ -17,12 +19,15 @@ FIELDS = (
     "calling",  # calling AE title
     "called",  # called AE title
     "peer",  # address of the other side
+    "host",  # its name, where names are looked up
+    "user",  # whom the other side proved to be
     "operation",  # C-STORE, C-FIND, ...
     "status",  # DIMSE status, four hexadecimal digits
     "sop_instance_uid",
     "count",  # answers, sub-operations
     "size_bytes",
     "seconds",
+    "reason",  # of a refusal, where the peer was told less
 )
 
 LEVELS = ("debug", "info", "warning", "error", "critical")
@@ -63,16 +68,45 @@ class _Json(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
+@dataclass(frozen=True, slots=True)
+class Sink:
+    """Where lines go, from which level on."""
+
+    level: str = "info"
+    style: str = "text"
+    file: Path | None = None
+    """None is standard error."""
+    is_appended: bool = True
+    """Whether a file that is there stays."""
+
+
 def set_up(level: str = "info", style: str = "text", file: Path | None = None) -> None:
     """Send the log where it belongs; replaces what was set up before."""
-    handler: logging.Handler
-    handler = logging.StreamHandler(sys.stderr) if file is None else logging.handlers.WatchedFileHandler(file)
-    pattern = "%(asctime)s.%(msecs)03dZ %(levelname)-8s %(process)d %(message)s"
-    handler.setFormatter(_Json() if style == "json" else _Text(pattern, datefmt="%Y-%m-%dT%H:%M:%S"))
+    set_up_sinks((Sink(level, style, file),))
+
+
+def set_up_sinks(sinks: Sequence[Sink]) -> None:
+    """Send the log to several places; replaces what was set up before. Raises OSError for a file."""
+    handlers = [_handler(sink) for sink in sinks]
     root = logging.getLogger()
     for old in root.handlers[:]:
         root.removeHandler(old)
-    root.addHandler(handler)
-    root.setLevel(level.upper())
+    for handler in handlers:
+        root.addHandler(handler)
+    root.setLevel(min(handler.level for handler in handlers))
     logging.getLogger("pydicom").setLevel(logging.ERROR)
     logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+def _handler(sink: Sink) -> logging.Handler:
+    handler: logging.Handler
+    if sink.file is None:
+        handler = logging.StreamHandler(sys.stderr)
+    else:
+        if not sink.is_appended:
+            sink.file.write_bytes(b"")
+        handler = logging.handlers.WatchedFileHandler(sink.file)
+    pattern = "%(asctime)s.%(msecs)03dZ %(levelname)-8s %(process)d %(message)s"
+    handler.setFormatter(_Json() if sink.style == "json" else _Text(pattern, datefmt="%Y-%m-%dT%H:%M:%S"))
+    handler.setLevel(sink.level.upper())
+    return handler

@@ -11,6 +11,9 @@ pytest_plugins = (
     "tests.fix_dcmtk",
     "tests.fix_service",
     "tests.fix_archive",
+    "tests.fix_log",
+    "tests.fix_command",
+    "tests.fix_tls",
 )
 
 # quick: every run; ci: the same examples each time; deep: by hand, `HYPOTHESIS_PROFILE=deep pytest tests/property`.

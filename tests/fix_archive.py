@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydicom.dataset import FileDataset
@@ -9,10 +10,12 @@ from pydicom.dataset import FileDataset
 from archive.database import transaction
 from archive.database.engine import Database
 from archive.lifecycle import filing, founding
+from archive.lifecycle.recorder import Received
 from archive.lifecycle.store import Store
-from archive.registry import snapshot
+from archive.registry import changes, snapshot
 from archive.registry.snapshot import Area
 from archive.storage.local import LocalArea
+from archive.storage.sink import Outcome
 from tests.fix_instances import encoded
 
 
@@ -44,6 +47,18 @@ class FoundedArchive:
                 incoming.finish()
         if is_filed:
             self.file()
+
+    def store_one(self, data_set: FileDataset, received: Received) -> Outcome:
+        """Store an instance, counted in `received`; what became of it."""
+        sink = Store(self.database, self.data, received=received).sink(self.area, "STORESCU")
+        uids = data_set.SOPClassUID, data_set.SOPInstanceUID, data_set.file_meta.TransferSyntaxUID
+        with sink.begin(*uids) as incoming:
+            incoming.write(memoryview(encoded(data_set)))
+            return incoming.finish()
+
+    def set_area(self, **policy: Any) -> None:
+        """Change the policy of the first area."""
+        transaction.write(self.database, lambda connection: changes.set_area(connection, founding.FIRST_AREA, policy))
 
     def file(self) -> None:
         """Give every small instance its file, as housekeeping does."""

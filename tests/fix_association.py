@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import Self, TypeVar
+from typing import Protocol, Self, TypeVar
 
 from archive.upper_layer import negotiation
 from archive.upper_layer.association import Association, Decide, Timeouts
@@ -55,6 +55,37 @@ def socket_pair() -> tuple[socket.socket, socket.socket]:
     return one, other
 
 
+class Transport(Protocol):
+    """How the two ends of a TCP connection are made ready for PDUs: the near one asks, the far one accepts."""
+
+    def ours(self, near: socket.socket, far: socket.socket, **options: int) -> tuple[Connection, Connection]: ...
+    def accepting(
+        self, near: socket.socket, far: socket.socket, **options: int
+    ) -> tuple[socket.socket, Connection]: ...
+    def requesting(
+        self, near: socket.socket, far: socket.socket, **options: int
+    ) -> tuple[Connection, socket.socket]: ...
+
+
+class Plain:
+    """As they are."""
+
+    def ours(self, near: socket.socket, far: socket.socket, **options: int) -> tuple[Connection, Connection]:
+        """Both ends as Connections."""
+        return Connection(near, **options), Connection(far, **options)
+
+    def accepting(self, near: socket.socket, far: socket.socket, **options: int) -> tuple[socket.socket, Connection]:
+        """A raw requestor, and an acceptor of ours."""
+        return near, Connection(far, **options)
+
+    def requesting(self, near: socket.socket, far: socket.socket, **options: int) -> tuple[Connection, socket.socket]:
+        """A requestor of ours, and a raw acceptor."""
+        return Connection(near, **options), far
+
+
+transport: Transport = Plain()  # a test module may run all its tests over another one
+
+
 def proposal(*abstract_syntaxes: str, max_pdu_bytes: int = 131072, calling_ae_title: str = "REQUESTOR") -> Proposal:
     """A proposal of these abstract syntaxes (default: a few), context IDs 1, 3, 5 and so on."""
     names = abstract_syntaxes or (VERIFICATION, CT_IMAGE_STORAGE, STUDY_ROOT_FIND, STUDY_ROOT_GET)
@@ -93,8 +124,7 @@ def established(
     timeouts: Timeouts = PATIENT,
 ) -> Iterator[tuple[Association, Association]]:
     """A requestor's and an acceptor's end of one established association."""
-    near, far = socket_pair()
-    requestor_end, acceptor_end = Connection(near), Connection(far)
+    requestor_end, acceptor_end = transport.ours(*socket_pair())
     try:
         accepting = in_background(Association.accept, acceptor_end, decide, timeouts)
         requestor = Association.request(requestor_end, proposed or proposal(), timeouts)
@@ -174,8 +204,7 @@ def scripted_requestor(
     *, decide: Decide = agree, timeouts: Timeouts = PATIENT
 ) -> Iterator[tuple[ScriptedPeer, "Future[Association]"]]:
     """A scripted requestor, and the association that an acceptor will have with it."""
-    near, far = socket_pair()
-    connection = Connection(far)
+    near, connection = transport.accepting(*socket_pair())
     peer = ScriptedPeer(near)
     try:
         yield peer, in_background(Association.accept, connection, decide, timeouts)  # type: ignore[misc]
@@ -189,8 +218,7 @@ def scripted_acceptor(
     *, proposed: Proposal | None = None, timeouts: Timeouts = PATIENT
 ) -> Iterator[tuple[ScriptedPeer, "Future[Association]"]]:
     """A scripted acceptor, and the association that a requestor will have with it."""
-    near, far = socket_pair()
-    connection = Connection(near)
+    connection, far = transport.requesting(*socket_pair())
     peer = ScriptedPeer(far)
     try:
         yield peer, in_background(Association.request, connection, proposed or proposal(), timeouts)

@@ -14,7 +14,7 @@ import pytest
 
 from scripts.background import Background, ProgramFailed, descendants, is_running, listeners
 
-_PORT_FILE = "archive.port"
+_PORT_FILE, _TLS_PORT_FILE = "archive.port", "archive.tls-port"
 _COMMAND = (sys.executable, "-m", "archive")
 _COMMAND_SECONDS = 60.0
 
@@ -24,7 +24,7 @@ class Service:
 
     def __init__(self, data: Path, url: str, log: Path, workers: int, options: tuple[str, ...]) -> None:
         self.data, self.url, self.log = data, url, log
-        self.port = 0
+        self.port = self.tls_port = 0  # 0: it does not listen there
         self._arguments = ("--port", "0", "--workers", str(workers), *options)
         self._process: Background | None = None
 
@@ -36,12 +36,16 @@ class Service:
 
     def start(self) -> None:
         """Start, and wait until the port is open."""
-        port_file = self.data / _PORT_FILE
-        port_file.unlink(missing_ok=True)  # of the run before
+        port_file, tls_port_file = self.data / _PORT_FILE, self.data / _TLS_PORT_FILE
+        for file in (port_file, tls_port_file):
+            file.unlink(missing_ok=True)  # of the run before
         command = (*_COMMAND, "serve", "--data", self.data, "--database", self.url, *self._arguments)
         self._process = Background(command, self.log)
-        self.port = int(self._process.wait_for_file(port_file).rpartition(":")[2])
-        self._process.wait_listening(self.port)
+        if "--tls-port" in self._arguments:
+            self.tls_port = int(self._process.wait_for_file(tls_port_file))
+        if "off" not in self._arguments:
+            self.port = int(self._process.wait_for_file(port_file))
+        self._process.wait_listening(self.port or self.tls_port)
 
     def stop(self) -> int:
         """SIGTERM, as systemd does it; the exit code."""
@@ -53,7 +57,7 @@ class Service:
 
     def workers(self) -> list[int]:
         """The worker processes: those below the supervisor that hold the listening socket."""
-        return listeners(self.port, descendants(self.process.pid))
+        return listeners(self.port or self.tls_port, descendants(self.process.pid))
 
     def kill_worker(self, pid: int | None = None) -> int:
         """`kill -9` of one worker, the first if not named; its process number."""

@@ -1,8 +1,10 @@
 """Options that commands share, and the archive they open: settings first, then the database, founded if it is new."""
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
+from datetime import MAXYEAR, UTC, datetime, timedelta
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -15,8 +17,11 @@ from archive.errors import Misconfigured
 from archive.lifecycle import founding
 from archive.registry import snapshot
 from archive.registry.snapshot import Area, Registry
-from archive.registry.tables import OPERATIONS
+from archive.registry.tables import RULED
 from archive.settings import Settings
+
+# What an option takes for no value of its own.
+NONE = "none"
 
 T = TypeVar("T")
 Command = Callable[..., Any]
@@ -104,6 +109,33 @@ def with_archive(command: Command) -> Command:
     return with_settings(run)
 
 
+class Limit(click.ParamType[int | str]):
+    """A number from `least` up to `most`, or none."""
+
+    name = "N|none"
+
+    def __init__(self, most: int = 2**31 - 1, least: int = 1) -> None:
+        self._least, self._most = least, most
+
+    @property
+    def expected(self) -> str:
+        """What the option takes, in an error."""
+        return f"a number from {self._least} to {self._most}"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        text = str(value).lower()
+        if text == NONE:
+            return NONE
+        number = self.number(text)
+        if number is None or not self._least <= number <= self._most:
+            self.fail(f"{value!r} is neither {self.expected} nor none", param, ctx)
+        return number
+
+    def number(self, text: str) -> int | None:
+        """What the text says; None if nothing that is expected."""
+        return int(text) if text.isascii() and text.isdigit() else None
+
+
 class Operations(click.ParamType[tuple[str, ...]]):
     """A list of operations, separated by commas."""
 
@@ -111,10 +143,57 @@ class Operations(click.ParamType[tuple[str, ...]]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
         words = value if isinstance(value, tuple) else tuple(word.strip().lower() for word in value.split(","))
-        unknown = [word for word in words if word not in OPERATIONS]
+        unknown = [word for word in words if word not in RULED]
         if unknown:
-            self.fail(f"{', '.join(map(repr, unknown))}: expected a list of {','.join(OPERATIONS)}", param, ctx)
+            self.fail(f"{', '.join(map(repr, unknown))}: expected a list of {','.join(RULED)}", param, ctx)
         return words
+
+
+class Moment(click.ParamType[datetime]):
+    """A moment in UTC: a date, a date and time, or so long ago. A date that `is_end` is meant to its end."""
+
+    name = "moment"
+
+    def __init__(self, *, is_end: bool = False) -> None:
+        self._is_end = is_end
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        if ago := re.fullmatch(r"(\d{1,5})([hd])", value):
+            return datetime.now(UTC) - timedelta(hours=int(ago[1]) * (24 if ago[2] == "d" else 1))
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r}: expected 2026-03-01, 2026-03-01T14:05, 24h or 7d", param, ctx)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        is_date = re.fullmatch(r"\d{4}-?\d{2}-?\d{2}", value) is not None
+        return moment + timedelta(days=1) if self._is_end and is_date and moment.year < MAXYEAR else moment
+
+
+def period_options(command: Command) -> Command:
+    """--since and --until."""
+    for option in (
+        click.option(
+            "--until",
+            type=Moment(is_end=True),
+            metavar="MOMENT",
+            help="What came before: a date includes that day, a time is the first that is too late.",
+        ),
+        click.option(
+            "--since",
+            type=Moment(),
+            metavar="MOMENT",
+            help="What came from then on: 2026-03-01, 2026-03-01T14:05 (UTC), 24h or 7d ago.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def columns(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that were given, as columns: `none` is NULL."""
+    return {name: None if value == NONE else value for name, value in given.items() if value is not None}
 
 
 def properties(value: Any) -> dict[str, Any]:

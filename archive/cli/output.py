@@ -23,8 +23,8 @@ def table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]], *, as_json:
     if not rows and if_empty:
         click.echo(if_empty, err=True)
         return
-    headings = [name.removesuffix("_bytes").replace("_", " ").upper() for name in columns]
-    cells = [[_cell(name, row[name]) for name in columns] for row in rows]
+    headings = [heading(name).upper() for name in columns]
+    cells = [[cell(name, row[name]) for name in columns] for row in rows]
     is_number = [bool(rows) and all(_is_number(row[name]) for row in rows) for name in columns]
     if sys.stdout.isatty():
         _rich_table(headings, cells, is_number)
@@ -36,17 +36,22 @@ def table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]], *, as_json:
 def facts(values: Mapping[str, Any], *, as_json: bool) -> None:
     """Print one thing: a line for each of its facts."""
     if as_json:
-        click.echo(json.dumps(_json_value(values), ensure_ascii=False, indent=2))
+        click.echo(json.dumps(json_value(values), ensure_ascii=False, indent=2))
         return
     labels = {name: name.removesuffix("_bytes").replace("_", " ") for name in values}
     width = max(map(len, labels.values()))
     for name, value in values.items():
-        click.echo(f"{labels[name]:<{width}}  {_cell(name, value)}")
+        click.echo(f"{labels[name]:<{width}}  {cell(name, value)}")
 
 
 def listing(values: Sequence[Mapping[str, Any]]) -> None:
     """Print things as a JSON array."""
-    click.echo(json.dumps(_json_value(list(values)), ensure_ascii=False, indent=2))
+    click.echo(json.dumps(json_value(list(values)), ensure_ascii=False, indent=2))
+
+
+def heading(name: str) -> str:
+    """What a person reads above a column."""
+    return name.removesuffix("_bytes").replace("_", " ")
 
 
 def size(size_bytes: int) -> str:
@@ -55,6 +60,16 @@ def size(size_bytes: int) -> str:
     while amount >= 999.5 and unit < len(_UNITS) - 1:
         amount, unit = amount / 1000, unit + 1
     return f"{amount:.3g} {_UNITS[unit]}"
+
+
+def moment(value: datetime) -> str:
+    """A moment for people."""
+    return f"{value:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def line(text: str) -> str:
+    """Text on one line and without control characters."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
 def counted(number: int, noun: str) -> str:
@@ -93,7 +108,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _cell(name: str, value: object) -> str:
+def cell(name: str, value: object) -> str:
     """A value for people, on one line and without control characters: some of it came from peers."""
     match value:
         case None | "" | [] | ():
@@ -102,24 +117,27 @@ def _cell(name: str, value: object) -> str:
             text = "yes" if value else "no"
         case int() if name.endswith("_bytes"):
             text = size(value)
+        case float():
+            text = f"{value:.3f}".rstrip("0").rstrip(".")
         case datetime():
-            text = f"{value:%Y-%m-%d %H:%M:%S} UTC"
+            text = moment(value)
         case list() | tuple():
             text = ",".join(map(str, value))
         case _:
             text = str(value)
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+    return line(text)
 
 
-def _json_value(value: Any) -> Any:
+def json_value(value: Any) -> Any:
+    """A value as JSON has it: moments in UTC to the second."""
     match value:
         case datetime():
             return f"{value:%Y-%m-%dT%H:%M:%SZ}"
         case date():
             return value.isoformat()
         case list() | tuple():
-            return [_json_value(each) for each in value]
+            return [json_value(each) for each in value]
         case Mapping():
-            return {name: _json_value(each) for name, each in value.items()}
+            return {name: json_value(each) for name, each in value.items()}
         case _:
             return value

@@ -10,8 +10,9 @@ import os
 import re
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, date, datetime
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,9 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Date,
     Engine,
+    Numeric,
     Table,
     event,
     func,
@@ -30,6 +33,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 
 from archive.errors import DatabaseFailed
 
@@ -66,6 +71,18 @@ def insert_once(dialect_name: str, table: Table, *returning: str) -> Any:
     """An INSERT that does nothing where a unique constraint says that the row is there; made once, for speed."""
     statement = insert(dialect_name, table).on_conflict_do_nothing()
     return statement.returning(*(table.c[name] for name in returning)) if returning else statement
+
+
+def insert_many(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> list[int]:
+    """Insert rows, many by one statement, and return their keys `pk` in the same order.
+
+    SQLAlchemy would insert them one by one on SQLite, which promises no order of what is returned. But it inserts in
+    the order of the values, and each key of an AUTOINCREMENT is larger than those before.
+    """
+    if connection.dialect.name == POSTGRESQL:
+        statement = table.insert().returning(table.c.pk, sort_by_parameter_order=True)
+        return list(connection.scalars(statement, rows))
+    return sorted(connection.scalars(table.insert().returning(table.c.pk), rows))
 
 
 def wild_card(dialect_name: str, column: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
@@ -111,6 +128,54 @@ def among(dialect_name: str, column: ColumnElement[Any], values: Iterable[int] |
     return column.in_(select(literal_column("value")).select_from(func.json_each(listed)))
 
 
+class _Day(FunctionElement[date]):
+    """The day, in UTC, of a moment."""
+
+    type = Date()
+    name = "day"
+    inherit_cache = True
+
+
+@compiles(_Day, SQLITE)
+def _sqlite_day(element: _Day, compiler: Any, **kw: Any) -> str:
+    return f"date({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(_Day, POSTGRESQL)
+def _postgresql_day(element: _Day, compiler: Any, **kw: Any) -> str:
+    return f"CAST({compiler.process(element.clauses, **kw)} AT TIME ZONE 'UTC' AS DATE)"
+
+
+class _Seconds(FunctionElement[float]):
+    """Seconds from one moment to another, in thousandths."""
+
+    type = Numeric(asdecimal=False)
+    name = "seconds"
+    inherit_cache = True
+
+
+@compiles(_Seconds, SQLITE)
+def _sqlite_seconds(element: _Seconds, compiler: Any, **kw: Any) -> str:
+    first, last = (compiler.process(each, **kw) for each in element.clauses)
+    return f"round((julianday({last}) - julianday({first})) * 86400, 3)"
+
+
+@compiles(_Seconds, POSTGRESQL)
+def _postgresql_seconds(element: _Seconds, compiler: Any, **kw: Any) -> str:
+    first, last = (compiler.process(each, **kw) for each in element.clauses)
+    return f"round(CAST(extract(epoch FROM {last} - {first}) AS NUMERIC), 3)"
+
+
+def day_of(moment: ColumnElement[Any]) -> ColumnElement[date]:
+    """The day of a moment, in UTC."""
+    return _Day(moment)
+
+
+def seconds_between(first: ColumnElement[Any], last: ColumnElement[Any]) -> ColumnElement[float]:
+    """Seconds from one moment to another, rounded to thousandths."""
+    return _Seconds(first, last)
+
+
 def is_retryable(error: DBAPIError) -> bool:
     """Whether the same transaction, done again, may well succeed."""
     if error.connection_invalidated:
@@ -153,6 +218,16 @@ class WriterQueue:
             if self._descriptor is not None:
                 os.close(self._descriptor)
                 self._descriptor = None
+
+
+def for_readers(engine: Engine) -> Engine:
+    """The engine for transactions that only read, each from one snapshot of the database.
+
+    SQLite's are so by themselves; PostgreSQL's would take a new snapshot for each statement.
+    """
+    if engine.dialect.name == SQLITE:
+        return engine
+    return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
 
 def prepare_sqlite(engine: Engine) -> None:
@@ -219,6 +294,13 @@ def choose_durability(connection: Connection, durable: bool) -> None:
         assert driver is not None
         driver.cursor().execute(f"PRAGMA synchronous = {wanted}").close()
         info["synchronous"] = wanted
+
+
+def now(connection: Connection) -> datetime:
+    """The time by the clock that everybody shares who works on this database."""
+    if connection.dialect.name == POSTGRESQL:
+        return connection.execute(select(func.clock_timestamp())).scalar_one().astimezone(UTC)
+    return datetime.now(UTC)  # all of them are on this machine
 
 
 def version(connection: Connection) -> str:

@@ -26,7 +26,7 @@ SESSION_OPTIONS = "-c idle_in_transaction_session_timeout=60s -c lock_timeout=30
 
 
 class Database:
-    """An engine and, on SQLite, the queue of its writers."""
+    """An engine, as it is and for who only reads, and, on SQLite, the queue of its writers."""
 
     def __init__(self, url: str) -> None:
         self.url = parse(url)
@@ -41,11 +41,17 @@ class Database:
             self.writers = dialects.WriterQueue(path)
         else:
             self.engine = _postgresql(self.url)
+        self.readers = dialects.for_readers(self.engine)
 
     @property
     def is_embedded(self) -> bool:
         """Whether the database is a file of ours, with nobody else to look after it."""
         return self.writers is not None
+
+    @property
+    def folder(self) -> Path | None:
+        """Where an embedded database has its files; None where it is somebody else's business."""
+        return Path(self.url.database or "").absolute().parent if self.is_embedded else None
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:

@@ -5,7 +5,7 @@ store runs four. The text comes from the same compiler, values pass the same bin
 SQLAlchemy's, so a `Prepared` does what its statement does; a test holds the two against each other.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
@@ -31,13 +31,22 @@ class Prepared:
 
     def run(self, connection: Connection, values: Mapping[str, Any]) -> Outcome:
         """Execute with these values, in the transaction that the connection is in or now begins."""
+        compiled = self._compiled_for(connection)
+        return compiled.run(connection, compiled.parameters(values))
+
+    def run_many(self, connection: Connection, rows: Iterable[Mapping[str, Any]]) -> int:
+        """Execute once for each of the rows, in one trip to the database; how many rows were touched in all."""
+        compiled = self._compiled_for(connection)
+        return compiled.run(connection, [compiled.parameters(values) for values in rows], is_many=True).rowcount
+
+    def _compiled_for(self, connection: Connection) -> "_Compiled":
         if not connection.in_transaction():
             connection.begin()  # as SQLAlchemy's own execution does; the driver would commit each statement
         compiled = self._compiled.get(connection.dialect.name)
         if compiled is None:
             dialect = connection.dialect
             compiled = self._compiled[dialect.name] = _Compiled(self._build(dialect), dialect, self._columns)
-        return compiled.run(connection, values)
+        return compiled
 
 
 class _Compiled:
@@ -53,13 +62,15 @@ class _Compiled:
         self._processors = [(at, processor) for at, processor in enumerate(processors) if processor is not None]
         self._constants = {name: bind.value for name, bind in compiled.binds.items() if bind.value is not None}
 
-    def run(self, connection: Connection, values: Mapping[str, Any]) -> Outcome:
+    def run(self, connection: Connection, parameters: Any, *, is_many: bool = False) -> Outcome:
         driver = connection.connection
         cursor = driver.cursor()
-        parameters = self._parameters(values)
         for listener in connection.dispatch.before_cursor_execute:  # whoever watches statements sees these too
-            listener(connection, cursor, self._text, parameters, None, False)
+            listener(connection, cursor, self._text, parameters, None, is_many)
         try:
+            if is_many:
+                cursor.executemany(self._text, parameters)
+                return Outcome(cursor.rowcount, ())
             cursor.execute(self._text, parameters)
             return Outcome(cursor.rowcount, cursor.fetchall() if cursor.description else ())
         except self._dialect.loaded_dbapi.Error as error:
@@ -73,7 +84,7 @@ class _Compiled:
         finally:
             cursor.close()
 
-    def _parameters(self, values: Mapping[str, Any]) -> tuple[Any, ...] | dict[str, Any]:
+    def parameters(self, values: Mapping[str, Any]) -> tuple[Any, ...] | dict[str, Any]:
         if self._constants:
             values = {**self._constants, **values}
         given = [values[name] for name in self._names]

@@ -27,9 +27,12 @@ MOST_IN_ONE_COMMIT = 64
 
 @contextmanager
 def read(database: Database) -> Iterator[Connection]:
-    """A connection in one read transaction; hold it for as long as the database works, never for a peer."""
+    """A connection in one read transaction, whose statements all see the database as it was at the first of them.
+
+    Hold it for as long as the database works, never for a peer.
+    """
     try:
-        with database.engine.connect() as connection:
+        with database.readers.connect() as connection:
             yield connection
     except SQLAlchemyError as error:
         raise _failed(error) from error

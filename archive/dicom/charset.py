@@ -74,6 +74,11 @@ def _character_set(term: str) -> _CharacterSet | None:
     return _BY_NUMBER.get(found[1]) if found else _BY_NAME.get(name)
 
 
+def is_known(term: str) -> bool:
+    """Whether `term` names a character set; empty is the default one, ASCII."""
+    return _character_set(term) is not None
+
+
 def decode(raw: bytes, character_sets: tuple[str, ...], vr: str) -> str:
     """`raw` as text; see `decode_exactly`."""
     if raw.isascii() and _ESCAPE not in raw and 0 not in raw:

@@ -48,6 +48,7 @@ CONVERTIBLE = frozenset(
         EXPLICIT_VR_BIG_ENDIAN,
     )
 )
+DEFLATE_LEVEL = 6
 CHUNK_BYTES = 1 << 20  # of a long value; a multiple of every word size
 _GATHER_BYTES = 1 << 16  # small elements leave together
 _BITS_ALLOCATED = 0x00280100
@@ -82,9 +83,9 @@ def convert(source: BinaryIO, source_syntax: str, target_syntax: str) -> Iterato
     return deflated(pieces) if new.is_deflated else pieces
 
 
-def deflated(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Deflate without a zlib header, padded to an even length (PS3.5 A.5)."""
-    deflate = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+def deflated(pieces: Iterable[bytes], level: int = DEFLATE_LEVEL) -> Iterator[bytes]:
+    """Deflate without a zlib header, padded to an even length (PS3.5 A.5); `level` 0 (fast) to 9 (small)."""
+    deflate = zlib.compressobj(level, wbits=-zlib.MAX_WBITS)
     length_bytes = 0
     for piece in pieces:
         packed = deflate.compress(piece)
@@ -143,7 +144,7 @@ class CutShort(Exception):
 
 
 @dataclass(slots=True)
-class _Frame:
+class Frame:
     """An open data set, item or sequence; `end` is its last position, None if a delimitation item ends it."""
 
     encoding: Encoding
@@ -170,7 +171,7 @@ class Walk:
         self._left = max_elements
         self._target = target
         self._stops_before_pixels = stops_before_pixels
-        self._frames = [_Frame(source)]
+        self._frames = [Frame(source)]
         order = ">" if target.is_big_endian else "<"
         self._tag = struct.Struct(order + "HH").pack
         self._short = struct.Struct(order + "HH2sH").pack
@@ -222,10 +223,7 @@ class Walk:
                 continue
             if len(frames) == 1:
                 self.whole_bytes = self.written_bytes
-            if self._left is not None:
-                self._left -= 1
-                if self._left < 0:
-                    raise errors.UnreadableDataSet(reason="too many elements", at=self.position)
+            self._count()
             head = self._read(8)
             if len(head) < 8 or (len(frames) == 1 and head == _PADDING):
                 if len(frames) == 1:
@@ -242,21 +240,47 @@ class Walk:
             else:
                 yield from self._element(tag, head)
 
+    def _count(self) -> None:
+        if self._left is not None:
+            self._left -= 1
+            if self._left < 0:
+                raise errors.UnreadableDataSet(reason="too many elements", at=self.position)
+
     def _item(self, tag: int, head: bytes) -> bytes:
         """An item begins, or a delimitation item ends what is open (PS3.5 7.5)."""
         frame = self._frames[-1]
         (length,) = struct.unpack_from(">I" if frame.encoding.is_big_endian else "<I", head, 4)
         if tag == ITEM and frame.is_sequence:
             self._frames.append(replace(frame, is_sequence=False, end=self._end(length)))
-            return self._implicit(ITEM >> 16, ITEM & 0xFFFF, UNDEFINED_LENGTH)
+            return self._item_head()
         closes = SEQUENCE_DELIMITATION if frame.is_sequence else ITEM_DELIMITATION
         if tag == closes and len(self._frames) > 1:
             return self._close()
         raise errors.UnreadableDataSet(reason=f"misplaced item tag {tag:08X}", at=self.position)
 
     def _close(self) -> bytes:
-        tag = SEQUENCE_DELIMITATION if self._frames.pop().is_sequence else ITEM_DELIMITATION
+        return self._delimiter(is_sequence=self._frames.pop().is_sequence)
+
+    def _item_head(self) -> bytes:
+        """What is written where an item begins."""
+        return self._implicit(ITEM >> 16, ITEM & 0xFFFF, UNDEFINED_LENGTH)
+
+    def _sequence_head(self, tag: int) -> bytes:
+        """What is written where a sequence begins."""
+        return self._head(tag, "SQ", UNDEFINED_LENGTH)
+
+    def _delimiter(self, *, is_sequence: bool) -> bytes:
+        """What is written where a sequence or an item ends."""
+        tag = SEQUENCE_DELIMITATION if is_sequence else ITEM_DELIMITATION
         return self._implicit(tag >> 16, tag & 0xFFFF, 0)
+
+    def _head(self, tag: int, vr: str, length: int) -> bytes:
+        """Tag, VR and length as the target has them; the length fits the VR."""
+        if self._target.is_implicit:
+            return self._implicit(tag >> 16, tag & 0xFFFF, length)
+        if vr in SHORT_VRS:
+            return self._short(tag >> 16, tag & 0xFFFF, vr.encode(), length)
+        return self._long(tag >> 16, tag & 0xFFFF, vr.encode(), 0, length)
 
     def _end(self, length: int) -> int | None:
         if length == UNDEFINED_LENGTH:
@@ -281,7 +305,7 @@ class Walk:
         else:
             yield from self._plain(frame, tag, vr, length)
 
-    def _vr_and_length(self, frame: _Frame, tag: int, head: bytes) -> tuple[str, int]:
+    def _vr_and_length(self, frame: Frame, tag: int, head: bytes) -> tuple[str, int]:
         order = ">" if frame.encoding.is_big_endian else "<"
         if frame.encoding.is_implicit:
             vr = chosen_vr(
@@ -300,26 +324,20 @@ class Walk:
             (length,) = struct.unpack(order + "I", self._exactly(4))
         return (vr if is_known else "UN"), length
 
-    def _open_sequence(self, frame: _Frame, tag: int, vr: str, length: int) -> bytes:
+    def _open_sequence(self, frame: Frame, tag: int, vr: str, length: int) -> bytes:
         if len(self._frames) >= 2 * MAX_DEPTH:
             raise errors.UnreadableDataSet(reason="sequences nested too deeply", at=self.position)
         # A sequence of VR UN is implicit VR little endian inside, whatever is around it (PS3.5 6.2.2).
         encoding = _NESTED_IMPLICIT if vr == "UN" else frame.encoding
         self._frames.append(replace(frame, encoding=encoding, is_sequence=True, end=self._end(length)))
-        if self._target.is_implicit:
-            return self._implicit(tag >> 16, tag & 0xFFFF, UNDEFINED_LENGTH)
-        return self._long(tag >> 16, tag & 0xFFFF, b"SQ", 0, UNDEFINED_LENGTH)
+        return self._sequence_head(tag)
 
-    def _plain(self, frame: _Frame, tag: int, vr: str, length: int) -> Iterator[bytes]:
+    def _plain(self, frame: Frame, tag: int, vr: str, length: int) -> Iterator[bytes]:
         word_bytes = WORD_BYTES.get(vr, 1)
-        if self._target.is_implicit:
-            yield self._implicit(tag >> 16, tag & 0xFFFF, length)
-        elif vr in SHORT_VRS and length <= MAX_SHORT_LENGTH:
-            yield self._short(tag >> 16, tag & 0xFFFF, vr.encode(), length)
-        else:
-            if vr in SHORT_VRS:  # too long for its length field: UN, in little endian (PS3.5 6.2.2)
-                vr, word_bytes = "UN", word_bytes if frame.encoding.is_big_endian else 1
-            yield self._long(tag >> 16, tag & 0xFFFF, vr.encode(), 0, length)
+        if length > MAX_SHORT_LENGTH and vr in SHORT_VRS and not self._target.is_implicit:
+            # too long for its length field: UN, in little endian (PS3.5 6.2.2)
+            vr, word_bytes = "UN", word_bytes if frame.encoding.is_big_endian else 1
+        yield self._head(tag, vr, length)
         if frame.encoding.is_big_endian == self._target.is_big_endian:
             word_bytes = 1
         for piece in self._value(length):
@@ -327,7 +345,7 @@ class Walk:
                 self._take_note(frame, tag, piece)
             yield swapped(piece, word_bytes)
 
-    def _take_note(self, frame: _Frame, tag: int, value: bytes) -> None:
+    def _take_note(self, frame: Frame, tag: int, value: bytes) -> None:
         """Remember what later VRs depend on."""
         number = int.from_bytes(value, "big" if frame.encoding.is_big_endian else "little")
         if tag == _BITS_ALLOCATED:

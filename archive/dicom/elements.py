@@ -40,6 +40,10 @@ CHARACTER_SET_VRS = frozenset(("LO", "LT", "PN", "SH", "ST", "UC", "UT"))
 ONE_VALUE_TEXT_VRS = frozenset(("LT", "ST", "UR", "UT"))
 NUMBER_CODES = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "SV": "q", "UV": "Q"}  # of struct
 NUL_PADDED_VRS = frozenset(("OB", "UI", "UN"))
+NUMBER_VRS = frozenset(("AT", *NUMBER_CODES))
+TEXT_VRS = (SHORT_VRS | LONG_VRS) - NUMBER_VRS - BULK_VRS - {"SQ"}
+# Those that came after 1993; receivers of that time know none of them.
+LATER_VRS = frozenset(("OD", "OF", "OL", "OV", "SV", "UC", "UN", "UR", "UT", "UV"))
 
 _TYPECODES = {2: "H", 4: "I", 8: "Q"}
 _KEY_VRS = {attribute.tag: attribute.vr for attribute in ATTRIBUTES} | {

@@ -88,6 +88,16 @@ class Header:
     _is_implicit: bool
 
     @property
+    def is_implicit(self) -> bool:
+        """Whether the elements at hand have no VR."""
+        return self._is_implicit
+
+    @property
+    def pixels_at(self) -> int | None:
+        """Where in the buffer group 7FE0 begins; None where there is none, or on the plain lane."""
+        return self._walked.end if self._walked.stop is Stop.PIXELS else None
+
+    @property
     def sop_class_uid(self) -> str:
         """(0008,0016), empty if absent."""
         return self._uid(0x00080016)
@@ -269,7 +279,7 @@ def scan(buffer: Buffer, transfer_syntax: str, *, is_whole: bool = False) -> Hea
         return _scan_deflated(buffer)
     if encoding.is_big_endian:
         return scan_plainly(buffer, encoding, is_whole=is_whole)
-    is_implicit = _is_implicit(buffer, encoding.is_implicit)
+    is_implicit = is_implicit_vr(buffer, encoding.is_implicit)
     walked = (implicit if is_implicit else explicit)(buffer, 0, len(buffer))
     if walked.stop is Stop.PIXELS:
         return _header(buffer, walked, is_implicit, True)
@@ -349,7 +359,7 @@ def _character_sets(raw: bytes) -> tuple[str, ...]:
     return terms if any(terms) else ()
 
 
-def _is_implicit(buffer: Buffer, is_declared_implicit: bool) -> bool:
+def is_implicit_vr(buffer: Buffer, is_declared_implicit: bool) -> bool:
     """Whether the VR is left out, by the first element: some senders declare one syntax and write the other."""
     if len(buffer) < 8:
         return is_declared_implicit

@@ -47,6 +47,8 @@ class Exchange:
         self._open: dict[int, int] = {}  # message ID of the peer's requests that are not answered in full -> context ID
         self._cancelled: set[int] = set()
         self._message_id = 0
+        self.data_set_bytes = 0  # received so far; whoever wants to know of one message sets it back
+        self.answered: Response | None = None  # the response sent last
 
     # Receiving
 
@@ -136,7 +138,9 @@ class Exchange:
             fragment = self._next_inside(context_id, deadline, is_command=False)
             if fragment.is_last:
                 self._incoming = None
-            received_bytes += len(fragment.content)
+            fragment_bytes = len(fragment.content)
+            self.data_set_bytes += fragment_bytes
+            received_bytes += fragment_bytes
             if received_bytes >= PROGRESS_BYTES:
                 received_bytes = 0
                 deadline = Deadline.after(self._dimse_seconds)
@@ -223,6 +227,7 @@ class Exchange:
         """
         self.skip_data_set()
         self._send(self._answer_context(response), response, data_set)
+        self.answered = response
 
     def respond_many(self, responses: Sequence[tuple[Response, Buffer | None]]) -> None:
         """Answer with several responses in as few system calls as they take."""

@@ -4,11 +4,11 @@ A correct transaction moves rows and counters together, so the difference betwee
 statement, is the same before and after it. A repair therefore adds differences, and needs no store to wait for it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, ScalarSelect, func, literal, select, union_all, update
+from sqlalchemy import Connection, ScalarSelect, bindparam, func, literal, select, union_all, update
 
 from archive.database import dialects
 from archive.index import usage
@@ -35,6 +35,7 @@ class HeldFile:
     sop_instance_uid: str
     path: str | None
     size_bytes: int
+    checksum: bytes | None
     unfiled_bytes: int | None
     """How many bytes wait for their file, where `path` is None."""
 
@@ -64,9 +65,29 @@ def files_of(connection: Connection, pks: Sequence[int]) -> list[HeldFile]:
 
 
 def _held_files():
-    columns = (instances.c.pk, instances.c.sop_instance_uid, instances.c.path, instances.c.size_bytes)
+    columns = (
+        instances.c.pk,
+        instances.c.sop_instance_uid,
+        instances.c.path,
+        instances.c.size_bytes,
+        instances.c.checksum,
+    )
     with_content = instances.outerjoin(unfiled_instances, unfiled_instances.c.instance_pk == instances.c.pk)
     return select(*columns, func.length(unfiled_instances.c.content)).select_from(with_content)
+
+
+def number_after(connection: Connection, area_pk: int, pk: int) -> int:
+    """How many instances of an area come after the row `pk`."""
+    statement = select(func.count()).where(instances.c.area_pk == area_pk, instances.c.pk > pk)
+    return connection.scalar(statement) or 0
+
+
+def record_checksums(connection: Connection, checksums: Mapping[HeldFile, bytes]) -> None:
+    """Write down checksums of files that have none; those whose row was changed meanwhile stay as they are."""
+    same = (instances.c.pk == bindparam("of_instance"), instances.c.path == bindparam("of_path"))
+    statement = update(instances).where(*same, instances.c.checksum.is_(None)).values(checksum=bindparam("read"))
+    found = [{"of_instance": file.pk, "of_path": file.path, "read": read} for file, read in checksums.items()]
+    connection.execute(statement, found)
 
 
 def sorted_paths(connection: Connection, area_pk: int) -> Iterator[tuple[str, bool]]:

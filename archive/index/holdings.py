@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete, func, select
 from archive.dicom.attributes import Level
 from archive.index import columns
 from archive.index import select as questions
-from archive.index.tables import deletions, disagreements, evictions, patients, series, studies, study_usage
+from archive.index.tables import disagreements, evictions, patients, series, studies, study_usage
 from archive.query.model import Query
 
 
@@ -94,11 +94,6 @@ def series_of(connection: Connection, study_pk: int) -> list[HeldSeries]:
 def studies_left(connection: Connection, area_pk: int) -> int:
     """How many studies an area holds, by its rows."""
     return connection.scalar(select(func.count()).where(studies.c.area_pk == area_pk)) or 0
-
-
-def deletions_left(connection: Connection, area_pk: int) -> int:
-    """How many files of an area wait to be unlinked."""
-    return connection.scalar(select(func.count()).where(deletions.c.area_pk == area_pk)) or 0
 
 
 def forget_notes(connection: Connection, area_pk: int) -> None:

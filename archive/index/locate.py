@@ -1,9 +1,11 @@
-"""Where the instances lie that a retrieve asks for."""
+"""Where the instances lie that a retrieve asks for, or that somebody brings again."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
+from archive.database import dialects
 from archive.dicom.attributes import Level
 from archive.index import select as questions
 from archive.index.tables import instances
@@ -24,17 +26,27 @@ class Location:
     data_set_offset: int
 
 
-def locate(connection: Connection, query: Query, area_pk: int) -> list[Location]:
-    """Every instance at or below the entities that match, in the order they arrived."""
+_COLUMNS = (
+    instances.c.pk,
+    instances.c.sop_class_uid,
+    instances.c.sop_instance_uid,
+    instances.c.transfer_syntax_uid,
+    instances.c.path,
+    instances.c.size_bytes,
+    instances.c.data_set_offset,
+)
+
+
+def locate(connection: Connection, query: Query, area_pk: int, limit: int | None = None) -> list[Location]:
+    """Every instance at or below the entities that match, in the order they arrived; at most `limit`."""
     matching = questions.matching_statement(connection.dialect.name, query, area_pk, Level.IMAGE)
-    columns = (
-        instances.c.pk,
-        instances.c.sop_class_uid,
-        instances.c.sop_instance_uid,
-        instances.c.transfer_syntax_uid,
-        instances.c.path,
-        instances.c.size_bytes,
-        instances.c.data_set_offset,
-    )
-    statement = matching.with_only_columns(*columns, maintain_column_froms=True).order_by(instances.c.pk)
+    statement = matching.with_only_columns(*_COLUMNS, maintain_column_froms=True).order_by(instances.c.pk)
+    statement = statement.limit(limit)
     return [Location(*row) for row in connection.execute(statement)]
+
+
+def held(connection: Connection, area_pk: int, sop_instance_uids: Sequence[str]) -> dict[str, Location]:
+    """Those of these instances that an area holds, by their UID."""
+    among = dialects.among(connection.dialect.name, instances.c.sop_instance_uid, sop_instance_uids)
+    found = connection.execute(select(*_COLUMNS).where(instances.c.area_pk == area_pk, among))
+    return {location.sop_instance_uid: location for location in (Location(*row) for row in found)}

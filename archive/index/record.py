@@ -1,7 +1,7 @@
 """What a store hands to the index: one received instance, and what the index made of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from typing import Any
@@ -27,6 +27,11 @@ class Record:
     series_fingerprint: bytes
     """Equal for two instances only if all their series columns are equal, as received."""
 
+    @property
+    def is_written(self) -> bool:
+        """Whether its file lies on the disk already."""
+        return self.path is not None
+
 
 class Duplicates(Enum):
     """What becomes of an instance whose SOP Instance UID the area holds already."""
@@ -44,6 +49,8 @@ class Parents:
     series_pk: int
     study_fingerprint: bytes
     series_fingerprint: bytes
+    modality: str | None
+    """Of the series, as its first instance said."""
 
 
 @dataclass(slots=True)
@@ -55,13 +62,25 @@ class UsageChange:
     number_of_instances: int = 0
     size_bytes: int = 0
 
+    def include(self, other: "UsageChange") -> None:
+        """Add another change of the same transaction."""
+        self.number_of_studies += other.number_of_studies
+        self.number_of_series += other.number_of_series
+        self.number_of_instances += other.number_of_instances
+        self.size_bytes += other.size_bytes
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """An instance is in the index once the transaction commits; `replaced` tells whether another one made room."""
+    """An instance is in the index once the transaction commits."""
 
     parents: Parents
-    replaced: bool = field(default=False)
+    replaced: bool
+    """Whether another instance of the same UID went for it."""
+    added: UsageChange
+    """What the area grew by; less than nothing where what it replaced was larger."""
+    added_to_study_bytes: int
+    """What its study grew by."""
 
 
 class AlreadyHeld(Exception):

@@ -23,6 +23,9 @@ from archive.index.tables import (
     study_usage,
 )
 
+# In one statement, where many go.
+_INSTANCES_AT_A_TIME = 500
+
 _HELD = (
     instances.c.pk,
     instances.c.area_pk,
@@ -75,29 +78,66 @@ def remove_instance(
     Once its successor is in place, `settle_sop_classes` says whether the lists of its series and study still hold.
     """
     connection.execute(delete(instances).where(instances.c.pk == held.pk))
-    if held.path is not None:
-        _queue(connection, held, held.path, reason, now)
-    change.number_of_instances -= 1
-    change.size_bytes -= held.size_bytes
+    _queue(connection, [held], reason, now)
+    _count_out(connection, [held], change)
+
+
+def _count_out(connection: Connection, gone: Sequence[HeldInstance], change: UsageChange) -> bool:
+    """Take instances of one series off the counters; True if they were its last, and it is dropped."""
+    number, size_bytes = len(gone), sum(each.size_bytes for each in gone)
+    study_pk, series_pk = gone[0].study_pk, gone[0].series_pk
+    change.number_of_instances -= number
+    change.size_bytes -= size_bytes
     connection.execute(
         update(study_usage)
-        .where(study_usage.c.study_pk == held.study_pk)
+        .where(study_usage.c.study_pk == study_pk)
         .values(
-            number_of_instances=study_usage.c.number_of_instances - 1,
-            size_bytes=study_usage.c.size_bytes - held.size_bytes,
+            number_of_instances=study_usage.c.number_of_instances - number,
+            size_bytes=study_usage.c.size_bytes - size_bytes,
         )
     )
     left = connection.scalar(
         update(series)
-        .where(series.c.pk == held.series_pk)
+        .where(series.c.pk == series_pk)
         .values(
-            number_of_instances=series.c.number_of_instances - 1,
-            size_bytes=series.c.size_bytes - held.size_bytes,
+            number_of_instances=series.c.number_of_instances - number,
+            size_bytes=series.c.size_bytes - size_bytes,
         )
         .returning(series.c.number_of_instances)
     )
     if left == 0:
-        _drop_series(connection, held.study_pk, held.series_pk, change)
+        _drop_series(connection, study_pk, series_pk, change)
+    return left == 0
+
+
+def remove_instances(
+    connection: Connection, area_pk: int, study_pk: int, pks: Sequence[int], shard: int, reason: str, now: datetime
+) -> UsageChange:
+    """Drop some instances of a study whose usage row is locked, and what held only them; moves the area's counters.
+
+    What somebody else has removed meanwhile is not counted.
+    """
+    change = UsageChange()
+    for at in range(0, len(pks), _INSTANCES_AT_A_TIME):
+        _remove_some(connection, study_pk, pks[at : at + _INSTANCES_AT_A_TIME], reason, change, now)
+    usage.count_in_area(connection, area_pk, shard, change)
+    return change
+
+
+def _remove_some(
+    connection: Connection, study_pk: int, pks: Sequence[int], reason: str, change: UsageChange, now: datetime
+) -> None:
+    among = (instances.c.study_pk == study_pk, dialects.among(connection.dialect.name, instances.c.pk, pks))
+    locked = select(*_HELD).where(*among).order_by(instances.c.pk).with_for_update()
+    held = [HeldInstance(*row) for row in connection.execute(locked)]
+    _queue(connection, held, reason, now)
+    gone = dialects.among(connection.dialect.name, instances.c.pk, [each.pk for each in held])
+    connection.execute(delete(instances).where(gone))
+    for series_pk in sorted({each.series_pk for each in held}):
+        of_series = [each for each in held if each.series_pk == series_pk]
+        if not _count_out(connection, of_series, change):
+            for each in {each.sop_class_uid: each for each in of_series}.values():
+                settle_sop_classes(connection, each)
 
 
 def remove_study(connection: Connection, study_pk: int, shard: int, reason: str, now: datetime) -> UsageChange | None:
@@ -186,15 +226,27 @@ def _summarize_series(connection: Connection, study_pk: int, series_pk: int) -> 
         usage.summarize_study(connection, study_pk)
 
 
-def _queue(connection: Connection, held: HeldInstance, path: str, reason: str, now: datetime) -> None:
-    file = {"area_pk": held.area_pk, "path": path, "size_bytes": held.size_bytes}
-    connection.execute(insert(deletions), file | {"reason": reason, "queued_at": now})
+def _queue(connection: Connection, gone: Sequence[HeldInstance], reason: str, now: datetime) -> None:
+    """Name the files of instances that have one for housekeeping."""
+    files = [
+        {"area_pk": held.area_pk, "path": held.path, "size_bytes": held.size_bytes, "reason": reason, "queued_at": now}
+        for held in gone
+        if held.path is not None
+    ]
+    if files:
+        connection.execute(insert(deletions), files)
 
 
 def is_queued(connection: Connection, area_pk: int, path: str) -> bool:
     """Whether this file waits to be unlinked. Asked only after a lost connection: it reads the whole queue."""
     queued = exists().where(deletions.c.area_pk == area_pk, deletions.c.path == path)
     return bool(connection.scalar(select(queued)))
+
+
+def queued_among(connection: Connection, area_pk: int, paths: Sequence[str]) -> set[str]:
+    """Those of these files that wait to be unlinked. Reads all of the area's queue."""
+    among = dialects.among(connection.dialect.name, deletions.c.path, paths)
+    return set(connection.scalars(select(deletions.c.path).where(deletions.c.area_pk == area_pk, among)))
 
 
 def queued_deletions(connection: Connection, most: int) -> list[QueuedFile]:

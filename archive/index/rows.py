@@ -134,6 +134,7 @@ def record(
     data_set_offset: int,
     source_ae_title: str,
     received_at: datetime,
+    checksum: bytes | None = None,
 ) -> Record:
     """All that a store hands to the index about a received instance: its `path`, or its whole `content`."""
     file = {
@@ -141,6 +142,7 @@ def record(
         "path": path,
         "size_bytes": size_bytes,
         "data_set_offset": data_set_offset,
+        "checksum": checksum,
         "source_ae_title": source_ae_title,
         "received_at": received_at,
     }

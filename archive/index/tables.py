@@ -261,6 +261,8 @@ instances = Table(
     Column("path", BinaryText),
     Column("size_bytes", BigInteger, nullable=False),
     Column("data_set_offset", Integer, nullable=False),
+    # XXH3-128 of the whole file; NULL for what was indexed in place and not read whole yet.
+    Column("checksum", LargeBinary),
     Column("source_ae_title", BinaryText, nullable=False),
     Column("received_at", Timestamp, nullable=False),
     *_remaining_header(),
@@ -269,8 +271,10 @@ instances = Table(
     # Never the key of another: whoever filed, or looked for, an instance that was replaced must not meet its successor.
     sqlite_autoincrement=True,
 )
-# The instances of a series, and by way of its series those of a study.
-Index(None, instances.c.series_pk)
+# The instances of a series, and by way of its series those of a study; and in the order they were stored, of which a
+# quota takes the first. SQLite's indexes end with the key of the row by themselves.
+Index("ix_instances_series_pk", instances.c.series_pk).ddl_if(dialect="sqlite")
+Index("ix_instances_series_pk", instances.c.series_pk, instances.c.pk).ddl_if(dialect="postgresql")
 
 unfiled_instances = Table(
     "unfiled_instances",
@@ -332,12 +336,47 @@ evictions = Table(
         ),
         nullable=False,
     ),
-    # The instance that needed the room; NULL where none was coming.
+    # The instance that needed the room, and who sent it; NULL where none was coming.
     Column("caused_by_sop_instance_uid", BinaryText),
+    Column("caused_by_ae_title", BinaryText),
     Column("evicted_at", Timestamp, nullable=False),
     # What went from this area last?
     Index(None, "area_pk", "evicted_at"),
     sqlite_autoincrement=True,
+)
+
+housekeeping = Table(
+    "housekeeping",
+    metadata,
+    # One row: the node that does what is to be done once for all nodes, and how its last round went.
+    Column("pk", Integer, primary_key=True, autoincrement=False),
+    # Host and port of the service.
+    Column("node", BinaryText, nullable=False),
+    Column("elected_at", Timestamp, nullable=False),
+    # Until then nobody else may take its place; it says so again and again. By the clock of the database.
+    Column("lease_until", Timestamp, nullable=False),
+    Column("last_round_at", Timestamp),
+    Column("last_round_seconds", Numeric(asdecimal=False)),
+    # What made a round end early.
+    Column("last_error", BinaryText),
+    Column("last_error_at", Timestamp),
+)
+
+housekeeping_errors = Table(
+    "housekeeping_errors",
+    metadata,
+    # What went wrong the last time in an area, by what was tried there.
+    Column("area_pk", Key, ForeignKey("storage_areas.pk", ondelete="CASCADE"), primary_key=True),
+    Column(
+        "work",
+        BinaryText,
+        CheckConstraint("work IN ('file', 'evict', 'unlink')", name="work"),
+        primary_key=True,
+    ),
+    Column("error", BinaryText, nullable=False),
+    Column("last_at", Timestamp, nullable=False),
+    # Whether it went well since.
+    Column("is_mended", Boolean, nullable=False, server_default=text("false")),
 )
 
 disagreements = Table(

@@ -7,6 +7,9 @@ ON CONFLICT DO NOTHING, so that the first instances of a study may come over man
 Row locks are taken in one order: the study's usage, the series, the instance, the area's usage.
 """
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from sqlalchemy import Connection, Table, bindparam, insert, select, update
 
 from archive.database import dialects
@@ -26,7 +29,7 @@ _count_in_study = Prepared(
         update(study_usage)
         .where(study_usage.c.study_pk == bindparam("pk"))
         .values(
-            number_of_instances=study_usage.c.number_of_instances + 1,
+            number_of_instances=study_usage.c.number_of_instances + bindparam("added"),
             size_bytes=study_usage.c.size_bytes + bindparam("added_bytes"),
             last_stored_at=bindparam("now", type_=study_usage.c.last_stored_at.type),
         )
@@ -38,7 +41,7 @@ _count_in_series = Prepared(
         update(series)
         .where(series.c.pk == bindparam("pk_of_series"))
         .values(
-            number_of_instances=series.c.number_of_instances + 1,
+            number_of_instances=series.c.number_of_instances + bindparam("added"),
             size_bytes=series.c.size_bytes + bindparam("added_bytes"),
         )
         .returning(series.c.sop_classes)
@@ -47,7 +50,7 @@ _count_in_series = Prepared(
 
 _find_parents = Prepared(
     lambda _: (
-        select(studies.c.pk, studies.c.fingerprint, series.c.pk, series.c.fingerprint)
+        select(studies.c.pk, studies.c.fingerprint, series.c.pk, series.c.fingerprint, series.c.modality)
         .select_from(
             studies.outerjoin(
                 series, (series.c.study_pk == studies.c.pk) & (series.c.series_instance_uid == bindparam("series_uid"))
@@ -95,6 +98,10 @@ _insert_patient = _insert_once(patients)
 _insert_study = _insert_once(studies, frozenset({"modalities_in_study", "sop_classes_in_study"}))
 _insert_series = _insert_once(series, frozenset({"number_of_instances", "size_bytes"}))
 _insert_instance = _insert_once(instances)
+_insert_instances = Prepared(
+    lambda dialect: dialects.insert_once(dialect.name, instances),
+    [column.name for column in instances.columns if column.name != "pk"],
+)
 
 
 def add(
@@ -105,9 +112,11 @@ def add(
     duplicates: Duplicates,
     shard: int,
     known: Parents | None = None,
+    total: UsageChange | None = None,
 ) -> Stored:
     """Index the instance in an area; `known` parents are tried first.
 
+    Who adds many in one transaction may give a `total` that adds them up, and counts that in the area at the end.
     Raises AlreadyHeld or DuplicateInstance where the area keeps what it has, and the transaction must be rolled back.
     """
     change = UsageChange(number_of_instances=1, size_bytes=record.size_bytes)
@@ -118,8 +127,12 @@ def add(
         if _inserted(connection, area_pk, record, parents):
             for held in replaced:
                 remove.settle_sop_classes(connection, held)
-            usage.count_in_area(connection, area_pk, shard, change)
-            return Stored(parents, replaced=bool(replaced))
+            if total is None:
+                usage.count_in_area(connection, area_pk, shard, change)
+            else:
+                total.include(change)
+            from_study_bytes = sum(held.size_bytes for held in replaced if held.study_pk == parents.study_pk)
+            return Stored(parents, bool(replaced), change, record.size_bytes - from_study_bytes)
         held = remove.lock_instance(connection, area_pk, record.header.sop_instance_uid)
         if held is None:
             continue  # it was removed between the insert and the look
@@ -149,41 +162,82 @@ def _is_of(held: remove.HeldInstance, record: Record) -> bool:
     return (held.received_at, held.size_bytes) == (record.received_at, record.size_bytes)
 
 
+def add_new(
+    connection: Connection,
+    area_pk: int,
+    records: Sequence[Record],
+    *,
+    shard: int,
+    known: Mapping[tuple[str, str], Parents],
+) -> dict[tuple[str, str], Parents]:
+    """Index many instances with files, of which the area holds none; the parents of all, by study and series UID.
+
+    The same as `add` of each, with a few statements for a series where that has some for each instance. `known` parents
+    are tried first. Raises AlreadyHeld where the area holds one after all, and the transaction must be rolled back.
+    """
+    change = UsageChange(number_of_instances=len(records), size_bytes=sum(record.size_bytes for record in records))
+    of_series: dict[tuple[str, str], list[Record]] = {}
+    for record in records:
+        key = (record.header.study_instance_uid, record.header.series_instance_uid)
+        of_series.setdefault(key, []).append(record)
+    made: dict[tuple[str, str], Parents] = {}
+    values: list[dict[str, Any]] = []
+    for key, together in of_series.items():
+        parents = made[key] = _parents_of(connection, area_pk, together, known.get(key), change)
+        of_parents = {"area_pk": area_pk, "study_pk": parents.study_pk, "series_pk": parents.series_pk}
+        for record in together:
+            note_disagreements(connection, area_pk, record, parents)
+            values.append({**record.instance_values, **of_parents})
+    if _insert_instances.run_many(connection, values) < len(values):
+        raise AlreadyHeld(None)
+    usage.count_in_area(connection, area_pk, shard, change)
+    return made
+
+
 def _counted_parents(
     connection: Connection, area_pk: int, record: Record, known: Parents | None, change: UsageChange
 ) -> Parents:
     """The study and series of the instance, made where missing, their rows locked and the instance counted in."""
+    return _parents_of(connection, area_pk, (record,), known, change)
+
+
+def _parents_of(
+    connection: Connection, area_pk: int, records: Sequence[Record], known: Parents | None, change: UsageChange
+) -> Parents:
+    """The same for several instances of one series."""
     for _ in range(_LOOKS):
-        parents = known or _found_or_made(connection, area_pk, record, change)
-        if parents is not None and _counted(connection, record, parents):
+        parents = known or _found_or_made(connection, area_pk, records[0], change)
+        if parents is not None and _counted(connection, records, parents):
             return parents
         known = None
-    raise DatabaseFailed("The study of the instance is removed again and again", uid=record.header.study_instance_uid)
+    raise DatabaseFailed(
+        "The study of the instance is removed again and again", uid=records[0].header.study_instance_uid
+    )
 
 
-def _counted(connection: Connection, record: Record, parents: Parents) -> bool:
-    """Count the instance in its study and series; False if one of them is gone."""
-    values = {"pk": parents.study_pk, "added_bytes": record.size_bytes, "now": record.received_at}
-    if _count_in_study.run(connection, values).rowcount == 0:
+def _counted(connection: Connection, records: Sequence[Record], parents: Parents) -> bool:
+    """Count instances in their study and series; False if one of them is gone."""
+    added = {"added": len(records), "added_bytes": sum([record.size_bytes for record in records])}
+    of_study = {"pk": parents.study_pk, "now": records[-1].received_at, **added}
+    if _count_in_study.run(connection, of_study).rowcount == 0:
         return False
-    of_series = {"pk_of_series": parents.series_pk, "added_bytes": record.size_bytes}
-    held = _count_in_series.run(connection, of_series).rows
+    held = _count_in_series.run(connection, {"pk_of_series": parents.series_pk, **added}).rows
     if not held:
         # The study's counter was moved already; the transaction goes on, so take it back.
         connection.execute(
             update(study_usage)
             .where(study_usage.c.study_pk == parents.study_pk)
             .values(
-                number_of_instances=study_usage.c.number_of_instances - 1,
-                size_bytes=study_usage.c.size_bytes - record.size_bytes,
+                number_of_instances=study_usage.c.number_of_instances - added["added"],
+                size_bytes=study_usage.c.size_bytes - added["added_bytes"],
             )
         )
         return False
-    sop_class = record.header.sop_class_uid
-    classes = rows.split(held[0][0])
-    if sop_class not in classes:
+    classes = set(rows.split(held[0][0]))
+    sop_classes = {record.header.sop_class_uid for record in records}
+    if not sop_classes <= classes:
         connection.execute(
-            update(series).where(series.c.pk == parents.series_pk).values(sop_classes=rows.join({*classes, sop_class}))
+            update(series).where(series.c.pk == parents.series_pk).values(sop_classes=rows.join(classes | sop_classes))
         )
         usage.summarize_study(connection, parents.study_pk)
     return True
@@ -210,8 +264,8 @@ def _found(connection: Connection, area_pk: int, record: Record) -> tuple[int | 
     rows_found = _find_parents.run(connection, keys).rows
     if not rows_found:
         return None, None
-    study_pk, of_study, series_pk, of_series = rows_found[0]
-    return study_pk, None if series_pk is None else Parents(study_pk, series_pk, of_study, of_series)
+    study_pk, of_study, series_pk, of_series, modality = rows_found[0]
+    return study_pk, None if series_pk is None else Parents(study_pk, series_pk, of_study, of_series, modality)
 
 
 def _made(outcome: Outcome) -> int | None:

@@ -68,6 +68,16 @@ def count_in_area(connection: Connection, area_pk: int, shard: int, change: Usag
         _count_in_area.run(connection, values)
 
 
+_sum_of_area = Prepared(
+    lambda _: select(
+        *(
+            func.coalesce(func.sum(area_usage.c[name]), 0)
+            for name in ("number_of_studies", "number_of_series", "number_of_instances", "size_bytes")
+        )
+    ).where(area_usage.c.area_pk == bindparam("area"))
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
     """What an area, or a study, holds."""
@@ -80,9 +90,8 @@ class Usage:
 
 def of_area(connection: Connection, area_pk: int) -> Usage:
     """What the counters say that an area holds."""
-    counters = ("number_of_studies", "number_of_series", "number_of_instances", "size_bytes")
-    sums = (func.coalesce(func.sum(area_usage.c[name]), 0) for name in counters)
-    return Usage(*map(int, connection.execute(select(*sums).where(area_usage.c.area_pk == area_pk)).one()))
+    (sums,) = _sum_of_area.run(connection, {"area": area_pk}).rows
+    return Usage(*map(int, sums))
 
 
 def counted(connection: Connection, area_pk: int) -> Usage:

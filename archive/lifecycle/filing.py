@@ -4,7 +4,6 @@ The file is durable before the row names it, and has a name of its own in each a
 file without a row. Any number of nodes may be at it: the first to name a file has filed the instance.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from archive.database import transaction
@@ -36,11 +35,6 @@ def file_some(database: Database, area: Area, files: LocalArea) -> Filed:
     paths = {instance.instance_pk: path for instance, path in zip(waiting, made, strict=True)}
     # If this is lost, the bytes are where they were, and they will be filed once more.
     named = transaction.write(database, lambda connection: unfiled.settle(connection, paths), durable=False)
-    _drop(files, {pk: path for pk, path in paths.items() if pk not in named})
+    for pk in paths.keys() - named:
+        files.unlink(paths[pk])  # its instance was removed, or filed by somebody else, meanwhile
     return Filed(len(named), is_last=len(waiting) < BATCH)
-
-
-def _drop(files: LocalArea, nobodys: Mapping[int, str]) -> None:
-    """Unlink files whose instance was removed, or filed by somebody else, meanwhile."""
-    for path in nobodys.values():
-        files.unlink(path)

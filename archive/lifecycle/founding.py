@@ -22,16 +22,26 @@ def open_archive(data: Path, database_url: str) -> tuple[Database, bool]:
 
     Raises SchemaOutOfDate, DatabaseFailed, DiskFailed or Misconfigured.
     """
+    database = open_current(data, database_url)
+    try:
+        return database, found(database, data)
+    except BaseException:
+        database.close()
+        raise
+
+
+def open_current(data: Path, database_url: str) -> Database:
+    """The database with the schema of this version, founded or not; raises as `open_archive`."""
     database = open_database(data, database_url)
     try:
         if database.is_embedded:
             upgrade(database)
         else:
             migrate.require_head(database)
-        return database, found(database, data)
     except BaseException:
         database.close()
         raise
+    return database
 
 
 def open_database(data: Path, database_url: str) -> Database:

@@ -7,9 +7,8 @@ are walked. A row without a file breaks the archive's promise; it is reported an
 """
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +18,7 @@ from archive.database import dialects, transaction
 from archive.database.engine import Database
 from archive.errors import DiskFailed
 from archive.index import checks
-from archive.index.checks import HeldFile, WrongCounters
+from archive.index.checks import WrongCounters
 from archive.registry import changes
 from archive.registry.snapshot import Area
 from archive.storage.local import LocalArea
@@ -27,42 +26,11 @@ from archive.storage.local import LocalArea
 # Files of a store under way have no row yet; its last step after the last byte takes milliseconds.
 GRACE_SECONDS = 600.0
 
-_ROWS_AT_A_TIME = 1_000
 # Each batch is held against the rows once more, which reads them all: the larger, the fewer such readings.
 _PATHS_AT_A_TIME = 10_000
 _SHARD = 0
 # The first character of a line: what kind of row names the path behind it.
 _HELD, _WAITING = "=", "-"  # an instance; a file that waits to be unlinked
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """A row whose file is missing or has another size (then `found_bytes` says which)."""
-
-    file: HeldFile
-    found_bytes: int | None
-
-
-def verify_files(database: Database, area: Area, data: Path) -> Iterator[Fault]:
-    """Every row of an area whose file is not as the row says; the folder must be there, or DiskFailed."""
-    files = _files(area, data)
-    last = 0
-    while True:
-        with transaction.read(database) as connection:
-            rows = checks.files_after(connection, area.pk, last, _ROWS_AT_A_TIME)
-        if not rows:
-            return
-        last = rows[-1].pk
-        suspects = {row.pk: found for row in rows if (found := _found_bytes(files, row)) != row.size_bytes}
-        if suspects:
-            # A row goes before its file: one that is still there now had its file missing.
-            with transaction.read(database) as connection:
-                still_there = checks.files_of(connection, list(suspects))
-            yield from (Fault(row, suspects[row.pk]) for row in still_there if row in rows)
-
-
-def _found_bytes(files: LocalArea, row: HeldFile) -> int | None:
-    return row.unfiled_bytes if row.path is None else files.size_bytes(row.path)
 
 
 def verify_counters(database: Database, area: Area) -> list[WrongCounters]:
@@ -85,18 +53,30 @@ def repair_counters(database: Database, area: Area) -> list[WrongCounters]:
 class Survey(AbstractContextManager["Survey"]):
     """What rows and folders of an area say of each other, as of when it was made; its lists lie in temporary files."""
 
-    def __init__(self, database: Database, area: Area, data: Path, *, older_than_seconds: float, now: float) -> None:
-        """Compare; `now` is the time in seconds since 1970, and files younger than `older_than_seconds` are let be."""
+    def __init__(
+        self,
+        database: Database,
+        area: Area,
+        data: Path,
+        *,
+        older_than_seconds: float,
+        now: float,
+        advance: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """Compare; `now` is the time in seconds since 1970, and files younger than `older_than_seconds` are let be.
+
+        `advance` is told of every file that was looked at.
+        """
         self._database = database
         self._area = area
-        self._files = _files(area, data)
+        self._files = files_of(area, data)
         self.number_of_files = 0
         self.number_of_rows = 0
         self.number_of_young_files = 0
         self.leftover_bytes = 0
         self.leftovers = _PathList()  # files without a row
         self.missing = _PathList()  # rows without a file
-        self._compare(now - older_than_seconds)
+        self._compare(now - older_than_seconds, advance)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.leftovers.close()
@@ -105,7 +85,7 @@ class Survey(AbstractContextManager["Survey"]):
     def __enter__(self) -> Self:
         return self
 
-    def _compare(self, youngest: float) -> None:
+    def _compare(self, youngest: float, advance: Callable[[int], None]) -> None:
         with _PathList() as named:
             with transaction.read(self._database) as connection:
                 for path, is_held in checks.sorted_paths(connection, self._area.pk):
@@ -113,6 +93,7 @@ class Survey(AbstractContextManager["Survey"]):
             rows, files = iter(named), self._files.walk()
             row, file = next(rows, None), next(files, None)
             while row is not None or file is not None:
+                advance(1)
                 if file is None or (row is not None and row[1:] < file):
                     assert row is not None
                     self._note_row(row, is_there=False)
@@ -129,20 +110,23 @@ class Survey(AbstractContextManager["Survey"]):
         if row[0] == _WAITING:
             return
         self.number_of_rows += 1
-        if not is_there and self._files.size_bytes(row[1:]) is None:
+        if is_there:
+            return
+        if self._files.size_bytes(row[1:]) is None:
             self.missing.append(row[1:])
+        else:  # indexed in place, under a name of somebody else's
+            self.number_of_files += 1
 
     def _note_leftover(self, path: str, youngest: float) -> None:
-        found = self._files.size_and_time(path)
+        found = self._files.look_at(path)
         if found is None:  # removed while we walked
             return
         self.number_of_files += 1
-        size_bytes, modified_at = found
-        if modified_at > youngest:
+        if found.changed_at > youngest:
             self.number_of_young_files += 1
             return
         self.leftovers.append(path)
-        self.leftover_bytes += size_bytes
+        self.leftover_bytes += found.size_bytes
 
     def missing_files(self) -> Iterator[str]:
         """The paths that rows still name and that are not there."""
@@ -150,14 +134,17 @@ class Survey(AbstractContextManager["Survey"]):
             named = self._named(paths)
             yield from (path for path in paths if path in named)
 
-    def delete_leftovers(self) -> Iterator[str]:
-        """Unlink the files without a row, one after the other; each is named before it goes. Raises DiskFailed."""
+    def files_without_row(self) -> Iterator[str]:
+        """The files that still have none."""
         for paths in _batches(self.leftovers):
             named = self._named(paths)
-            for path in paths:
-                if path not in named:
-                    yield path
-                    self._files.unlink(path)
+            yield from (path for path in paths if path not in named)
+
+    def delete_leftovers(self) -> Iterator[str]:
+        """Unlink the files without a row, one after the other; each is named before it goes. Raises DiskFailed."""
+        for path in self.files_without_row():
+            yield path
+            self._files.unlink(path)
 
     def _named(self, paths: Sequence[str]) -> set[str]:
         with transaction.read(self._database) as connection:
@@ -196,7 +183,8 @@ def _batches(paths: _PathList) -> Iterator[list[str]]:
         yield batch
 
 
-def _files(area: Area, data: Path) -> LocalArea:
+def files_of(area: Area, data: Path) -> LocalArea:
+    """The files of an area whose folder must be there, or DiskFailed."""
     folder = area.folder(data)
     if not folder.is_dir():
         raise DiskFailed(f"The folder of area {area.name} is not there; is its disk mounted?", path=str(folder))

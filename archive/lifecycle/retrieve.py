@@ -34,10 +34,10 @@ class Holdings:
         with transaction.read(self._database) as connection:
             return select.answers(connection, level, wanted, pks)
 
-    def locate(self, query: Query, area: Area) -> list[Location]:
-        """Every instance that a retrieve asks for, as of now."""
+    def locate(self, query: Query, area: Area, limit: int | None = None) -> list[Location]:
+        """Every instance that a retrieve asks for, as of now; at most `limit`."""
         with transaction.read(self._database) as connection:
-            return locate.locate(connection, query, area.pk)
+            return locate.locate(connection, query, area.pk, limit)
 
     def open(self, area: Area, location: Location) -> BinaryIO:
         """The stored data set, without its File Meta Information; raises UnreadableFile."""

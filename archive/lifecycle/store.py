@@ -29,9 +29,14 @@ from archive.errors import ArchiveError, DatabaseFailed, DataSetMismatch, Missin
 from archive.index import remove, rows, upsert, usage
 from archive.index.record import AlreadyHeld, Duplicates, Parents, Record, Stored
 from archive.lifecycle import evict
-from archive.lifecycle.evict import Eviction
+from archive.lifecycle.discard import DiscardingSink
+from archive.lifecycle.evict import Disks, Eviction
+from archive.lifecycle.normalise import NormalisingSink
+from archive.lifecycle.recorder import Received
 from archive.registry.snapshot import Area
+from archive.storage import checksum
 from archive.storage.local import LocalArea, NewFile
+from archive.storage.sink import InstanceSink, Outcome
 from archive.storage.syncing import Sync, Syncer
 
 log = logging.getLogger(__name__)
@@ -55,21 +60,36 @@ class Store:
     """Takes in instances for all associations of a process."""
 
     def __init__(
-        self, database: Database, data: Path, *, shard: int = 0, wake_housekeeping: Callable[[], None] = lambda: None
+        self,
+        database: Database,
+        data: Path,
+        *,
+        shard: int = 0,
+        wake_housekeeping: Callable[[], None] = lambda: None,
+        received: Received | None = None,
     ) -> None:
-        """`wake_housekeeping` is called after a commit that left something to do: a file to be made, or unlinked."""
+        """`wake_housekeeping` is called after a commit that left something to do: a file to be made, or unlinked.
+
+        What is taken in is counted in `received`.
+        """
+        self._database = database
         self._commits = transaction.GroupCommit(database)
         self._data = data
         self._shard = shard % usage.SHARDS
         self._wake_housekeeping = wake_housekeeping
+        self._received = received
         self._woken_at = -math.inf
         self._syncer = Syncer()
         self._areas: dict[str, LocalArea] = {}
         self._parents: dict[tuple[int, str, str], Parents] = {}
 
-    def sink(self, area: Area, source_ae_title: str) -> "AreaSink":
+    def sink(self, area: Area, source_ae_title: str) -> InstanceSink:
         """Where one association stores into an area."""
-        return AreaSink(self, area, self._files(area), source_ae_title)
+        if area.discards:
+            return DiscardingSink()
+        files = self._files(area)
+        sink = AreaSink(self, area, files, source_ae_title)
+        return NormalisingSink(sink, files, area.encoding) if area.normalises else sink
 
     def _files(self, area: Area) -> LocalArea:
         files = self._areas.get(area.path)
@@ -81,26 +101,30 @@ class Store:
         """Make the file durable while its owner goes on."""
         return self._syncer.start(file.make_durable)
 
-    def commit(self, area: Area, record: Record, duplicates: Duplicates, sync: Sync | None) -> None:
+    def commit(
+        self, area: Area, record: Record, duplicates: Duplicates, sync: Sync | None, source_ae_title: str
+    ) -> Outcome:
         """Index the instance, and wait for its file before the commit.
 
         Raises AlreadyHeld, DuplicateInstance, OutOfResources, DiskFailed or DatabaseFailed.
         """
         key = (area.pk, record.header.study_instance_uid, record.header.series_instance_uid)
         known = self._parents.get(key)
-        free_bytes = None if area.quota.min_free_bytes is None else self._files(area).free_bytes()
-        evict.require_room(area, record.size_bytes, free_bytes)
+        disks = None if area.quota.min_free_bytes is None else Disks.of(area, self._data, self._database)
+        evict.require_room(area, record.size_bytes, disks, is_written=record.is_written)
         attempts = 0
         evicted: list[Eviction] = []
 
         def work(connection: Connection) -> Stored:
             nonlocal attempts, evicted
             attempts += 1
-            evict.hold(connection, area)
+            now = evict.hold(connection, area)
+            if now is not area:
+                evict.require_room(now, record.size_bytes, disks, is_written=record.is_written)
             if attempts > 1 and self._was_superseded(connection, area, record):
                 raise AlreadyHeld(record.path, is_this=True)
             stored = upsert.add(connection, area.pk, record, duplicates=duplicates, shard=self._shard, known=known)
-            evicted = evict.make_room(connection, area, record, stored.parents.study_pk, self._shard, free_bytes)
+            evicted = evict.make_room(connection, now, record, stored, self._shard, disks)
             if sync is not None:
                 sync.wait()  # the last moment at which the file must be durable
             return stored
@@ -114,6 +138,10 @@ class Store:
             log.info("made room in area %s: %s", area.name, eviction)
         if stored.replaced or evicted or record.path is None:
             self._wake()
+        if self._received is not None:
+            modality = stored.parents.modality or ""
+            self._received.count(record.received_at, area.name, source_ae_title, modality, record.size_bytes)
+        return Outcome.REPLACED if stored.replaced else Outcome.NEW
 
     def _wake(self) -> None:
         """Tell housekeeping, unless it was told a moment ago."""
@@ -172,6 +200,11 @@ class Incoming:
         self._discard(self._file)
         self._file = None
 
+    @property
+    def data_set_offset(self) -> int:
+        """Bytes of the file before the data set."""
+        return len(self._meta)
+
     def write(self, fragment: memoryview) -> None:
         """Append a piece of the data set; raises OutOfResources or DiskFailed."""
         self._size_bytes += len(fragment)
@@ -185,7 +218,7 @@ class Incoming:
         if len(self._head) < HEAD_BYTES:
             self._head += fragment[: HEAD_BYTES - len(self._head)]
 
-    def finish(self) -> None:
+    def finish(self) -> Outcome:
         """Make the instance durable and visible; raises Refused or Failed, and then nothing is kept."""
         if self._size_bytes == 0:
             raise UnreadableDataSet("The data set is empty")
@@ -196,21 +229,23 @@ class Incoming:
                 self._sync = self._sink.store.start_sync(file)
         scanned = self._scan(file)
         self._hold_against_request(scanned)
+        content = self._meta + self._head if file is None else b""
         record = rows.record(
             scanned,
             transfer_syntax_uid=self._transfer_syntax,
             path=None if file is None else file.path,
-            content=self._meta + self._head if file is None else None,
+            content=content or None,
             size_bytes=len(self._meta) + self._size_bytes,
             data_set_offset=len(self._meta),
             source_ae_title=self._sink.source_ae_title,
             received_at=datetime.now(UTC),
+            checksum=checksum.of_bytes(content) if file is None else file.checksum,
         )
         self._file = None  # from here on a row may name it
         try:
-            self._commit(record, Duplicates(self._sink.area.duplicates))
+            return self._commit(record, Duplicates(self._sink.area.duplicates))
         except AlreadyHeld as held:
-            self._keep(held, file, record)
+            return self._keep(held, file, record)
         except DatabaseFailed:
             raise  # whether it was committed is not known
         except ArchiveError:
@@ -221,17 +256,18 @@ class Incoming:
             if file is not None:
                 file.close()
 
-    def _commit(self, record: Record, duplicates: Duplicates) -> None:
-        self._sink.store.commit(self._sink.area, record, duplicates, self._sync)
+    def _commit(self, record: Record, duplicates: Duplicates) -> Outcome:
+        sink = self._sink
+        return sink.store.commit(sink.area, record, duplicates, self._sync, sink.source_ae_title)
 
-    def _keep(self, held: AlreadyHeld, file: NewFile | None, record: Record) -> None:
+    def _keep(self, held: AlreadyHeld, file: NewFile | None, record: Record) -> Outcome:
         """The area keeps what it has; but if that file is lost, this one heals the loss."""
         if held.is_this:
-            return
+            return Outcome.NEW
         if held.path is None or self._sink.files.has(held.path):
             self._discard(file)
-        else:
-            self._commit(record, Duplicates.REPLACE)
+            return Outcome.KEPT
+        return self._commit(record, Duplicates.REPLACE)
 
     def _discard(self, file: NewFile | None) -> None:
         """Leave no trace of the file."""
@@ -265,11 +301,16 @@ class Incoming:
                 "The SOP Instance UID is not that of the request",
                 offending_element=0x00080018,
             )
-        for name, tag, uid in (
-            ("SOP Instance UID", 0x00080018, scanned.sop_instance_uid),
-            ("Study Instance UID", 0x0020000D, scanned.study_instance_uid),
-            ("Series Instance UID", 0x0020000E, scanned.series_instance_uid),
-        ):
-            if len(uid) > uids.MAX_UID_CHARACTERS or not _UID.fullmatch(uid):
-                what = "malformed" if uid else "missing"
-                raise MissingUid(f"The {name} is {what}", offending_element=tag)
+        require_uids(scanned)
+
+
+def require_uids(scanned: Header) -> None:
+    """An instance says which it is, and to which series and study it belongs; raises MissingUid."""
+    for name, tag, uid in (
+        ("SOP Instance UID", 0x00080018, scanned.sop_instance_uid),
+        ("Study Instance UID", 0x0020000D, scanned.study_instance_uid),
+        ("Series Instance UID", 0x0020000E, scanned.series_instance_uid),
+    ):
+        if len(uid) > uids.MAX_UID_CHARACTERS or not _UID.fullmatch(uid):
+            what = "malformed" if uid else "missing"
+            raise MissingUid(f"The {name} is {what}", offending_element=tag)

@@ -1,8 +1,8 @@
 """The identifier of a C-FIND, C-MOVE or C-GET request -> a Query, or a refusal (PS3.4 C.4.1.1.3, C.4.2.1.4, C.4.3.1.3).
 
 Which key restricts what depends on its level and on what was negotiated (PS3.4 C.4.1.2, C.4.1.3). Where the standard
-leaves room this follows DCMTK's dcmqrscp, except that a retrieval never goes by less than its unique keys, and that
-level words are compared whole. A refusal names the offending element.
+leaves room this follows DCMTK's dcmqrscp, except that a retrieval never goes by less than its unique keys. A refusal
+names the offending element.
 """
 
 import sys
@@ -13,6 +13,7 @@ from archive.dicom.charset import decode
 from archive.dicom.elements import vr_of
 from archive.dicom.encode import Element, parse
 from archive.errors import InvalidIdentifier, MissingUniqueKey, UnknownLevel, UnreadableDataSet
+from archive.query import hierarchy
 from archive.query.conditions import MAX_VALUES, WITH_WILD_CARDS, any_of, combined, condition
 from archive.query.model import (
     AnyOf,
@@ -54,6 +55,8 @@ REQUEST_ATTRIBUTES: dict[int, Attribute] = dict(
 def parse_find(data: bytes, transfer_syntax: str, model: Model, options: Options) -> Query:
     """What a C-FIND identifier asks for; raises InvalidIdentifier, UnknownLevel or MissingUniqueKey."""
     reading = _Reading(data, transfer_syntax, model, options)
+    if options.strict_keys:
+        hierarchy.require_find(reading.keys, model, reading.level)
     if not options.relational:
         for level in reading.levels_above:
             if UNIQUE_KEYS[level].tag not in reading.elements:
@@ -68,6 +71,8 @@ def parse_retrieve(data: bytes, transfer_syntax: str, model: Model, options: Opt
     keys of the query level narrow the choice further, as with dcmqrscp.
     """
     reading = _Reading(data, transfer_syntax, model, options)
+    if options.strict_keys:
+        hierarchy.require_retrieve(reading.keys, model, reading.level)
     query = reading.query()
     conditions = {key.attribute.tag: key.condition for key in query.keys}
     required = (query.level,) if options.relational else (*reading.levels_above, query.level)
@@ -107,6 +112,11 @@ class _Reading:
         self.levels_above = tuple(level for level in model.levels if level < self.level)
         self._unsupported: list[int] = []
 
+    @property
+    def keys(self) -> dict[int, bool]:
+        """The tags of the identifier, and whether each has a value, be it only a wild card."""
+        return {tag: bool(_stripped(element)) for tag, element in self.elements.items()}
+
     def query(self) -> Query:
         """The identifier as a query."""
         keys: list[Key] = []
@@ -140,9 +150,13 @@ class _Reading:
         word = _text(element, (), "CS").strip().upper() if element else ""
         if not word:
             raise InvalidIdentifier("QueryRetrieveLevel is missing.", offending_element=QUERY_RETRIEVE_LEVEL)
-        for level in self.model.levels:
-            if level.name == word:
-                return level
+        level = next((level for level in Level if word == level.name), None)
+        if level is not None and level in self.model.levels:
+            return level
+        if level is not None and self.options.strict_keys:
+            raise InvalidIdentifier(
+                f"{self.model.name} has no {level.name} level.", offending_element=QUERY_RETRIEVE_LEVEL
+            )
         raise UnknownLevel(level=word, model=self.model.name, offending_element=QUERY_RETRIEVE_LEVEL)
 
     def _is_matched(self, attribute: Attribute) -> bool:
@@ -218,6 +232,10 @@ def _character_sets(elements: dict[int, Element], inherited: tuple[str, ...]) ->
 
 def _items(element: Element) -> tuple[tuple[Element, ...], ...]:
     return element.value if isinstance(element.value, tuple) else ()
+
+
+def _stripped(element: Element) -> object:
+    return element.value.strip(b" \0") if isinstance(element.value, bytes) else element.value
 
 
 def _raw(element: Element) -> bytes:

@@ -206,7 +206,7 @@ class ReturnKey:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What was negotiated for the SOP Class (PS3.4 C.5.1.1), and what the area says of names.
+    """What was negotiated for the SOP Class (PS3.4 C.5.1.1), what the area says of names, and the title of keys.
 
     Fuzzy semantic matching, timezone query adjustment and enhanced multi-frame image conversion are never accepted.
     """
@@ -216,15 +216,23 @@ class Options:
     empty_value: bool = False
     multiple_value: bool = False
     strict_names: bool = False
+    strict_keys: bool = False
+    """Keys must keep to the hierarchy (see hierarchy.py), which relational queries do not."""
 
     @classmethod
     def from_extended_negotiation(
-        cls, information: bytes, operation: Operation = Operation.FIND, *, strict_names: bool = False
+        cls,
+        information: bytes,
+        operation: Operation = Operation.FIND,
+        *,
+        strict_names: bool = False,
+        strict_keys: bool = False,
     ) -> Self:
         """What an offered service-class-application-information asks for and we do; missing bytes are 0."""
-        accepted = dict(zip(_SUB_FIELDS[operation], accepted_negotiation(information, operation), strict=False))
+        answer = accepted_negotiation(information, operation, strict_keys=strict_keys)
+        accepted = dict(zip(_SUB_FIELDS[operation], answer, strict=False))
         asked = {field: value == 1 for field, value in accepted.items() if field is not None}
-        return cls(strict_names=strict_names, **asked)
+        return cls(strict_names=strict_names, strict_keys=strict_keys, **asked)
 
 
 # Table C.5-1 (find) and C.5-3 (retrieve) of PS3.4, byte by byte; None: a sub-field that we turn down with 0.
@@ -243,13 +251,16 @@ _SUB_FIELDS: dict[Operation, tuple[str | None, ...]] = {
 }
 
 
-def accepted_negotiation(information: bytes, operation: Operation = Operation.FIND) -> bytes:
+def accepted_negotiation(
+    information: bytes, operation: Operation = Operation.FIND, *, strict_keys: bool = False
+) -> bytes:
     """The service-class-application-information we answer: as many bytes as offered, at most those we know.
 
     An empty offer has an empty answer, which the caller leaves out of the A-ASSOCIATE-AC.
     """
+    declined = {None, "relational"} if strict_keys else {None}
     offered = zip(_SUB_FIELDS[operation], information, strict=False)
-    return bytes(1 if field is not None and value == 1 else 0 for field, value in offered)
+    return bytes(1 if field not in declined and value == 1 else 0 for field, value in offered)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,12 @@
 
 The plan names the columns that must be selected and turns each row, in that order, into bytes; tags ascend. What never
 changes is encoded at planning. An answer that is ASCII throughout, as most are, is written at once; else it is written
-in the character set that was asked for, and if it does not fit there, in ISO_IR 192.
+in the first of the character sets that it fits (see character_sets.py).
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
-from operator import methodcaller
 from typing import Any
 
 from archive.dicom import charset
@@ -17,6 +16,7 @@ from archive.dicom.elements import CHARACTER_SET_VRS
 from archive.dicom.encode import ENCODERS, Element, Encoder, Packer, inflated, parse
 from archive.dicom.positions import Stop, explicit, key_of
 from archive.dicom.uids import EXPLICIT_VR_LITTLE_ENDIAN
+from archive.query.character_sets import AS_ASKED, CharacterSetPolicy, TextEncoder, ways
 from archive.query.model import Query, ReturnKey
 
 REST = "rest"
@@ -29,7 +29,6 @@ _RETRIEVE_AE_TITLE = 0x00080054
 _INSTANCE_AVAILABILITY = 0x00080056
 _ESCAPE = 0x1B  # text with escape sequences is not ASCII, although its bytes are
 
-TextEncoder = Callable[[str], bytes]  # raises UnicodeError where the text does not fit
 Field = Callable[[Sequence[Any], TextEncoder], bytes]  # row -> one element
 
 
@@ -70,7 +69,12 @@ class ResponsePlan:
         raise AssertionError("unreachable: everything fits the last way")
 
 
-def plan(query: Query, transfer_syntax: str, retrieve_ae_title: str) -> ResponsePlan:
+def plan(
+    query: Query,
+    transfer_syntax: str,
+    retrieve_ae_title: str,
+    character_sets: CharacterSetPolicy = AS_ASKED,
+) -> ResponsePlan:
     """How to answer `query`: the elements it asks for, and those that every answer has.
 
     These are QueryRetrieveLevel, RetrieveAETitle (left out if "") and the unique keys down to the query level. What was
@@ -83,7 +87,7 @@ def plan(query: Query, transfer_syntax: str, retrieve_ae_title: str) -> Response
     for key in _complete(query):
         if key.level <= query.level:
             planning.add(key)
-    return planning.plan(query)
+    return planning.plan(query, character_sets)
 
 
 def _complete(query: Query) -> list[ReturnKey]:
@@ -125,7 +129,7 @@ class _Planning:
         element = self._encoder.element(tag, vr, value)
         self._fields[tag] = lambda _row, _text_encoder: element
 
-    def plan(self, query: Query) -> ResponsePlan:
+    def plan(self, query: Query, policy: CharacterSetPolicy) -> ResponsePlan:
         """The finished plan."""
         rests = tuple(
             _RestColumns(
@@ -143,27 +147,21 @@ class _Planning:
             _rests=rests,
             _before=tuple(write for tag, write in fields if tag < _SPECIFIC_CHARACTER_SET),
             _after=tuple(write for tag, write in fields if tag > _SPECIFIC_CHARACTER_SET),
-            _ways=_ways(query, self._encoder.packer(_SPECIFIC_CHARACTER_SET, "CS")),
+            _ways=_ways(query, policy, self._encoder.packer(_SPECIFIC_CHARACTER_SET, "CS")),
         )
 
     def _index(self, level: Level, column: str) -> int:
         return self._columns.setdefault(Source(level, column), len(self._columns))
 
 
-def _ways(query: Query, pack: Packer) -> tuple[tuple[bytes, TextEncoder], ...]:
-    """The character sets to be tried, the cheapest first."""
-    asked = query.character_sets
-    named = pack("\\".join(asked).encode("ascii", "replace"))
+def _ways(query: Query, policy: CharacterSetPolicy, pack: Packer) -> tuple[tuple[bytes, TextEncoder], ...]:
+    """The character sets to be tried, each with its element; the cheapest first."""
 
-    def in_asked(text: str) -> bytes:
-        raw = charset.encode(text, asked)
-        if raw is None:
-            raise UnicodeError(text)
-        return raw
+    def named(character_sets: tuple[str, ...] | None) -> bytes:
+        return b"" if character_sets is None else pack("\\".join(character_sets).encode("ascii", "replace"))
 
-    ascii_only = (named if query.is_character_set_requested else b"", methodcaller("encode", "ascii"))
-    unicode = (pack(charset.UNICODE.encode()), methodcaller("encode", "utf-8", "replace"))
-    return (ascii_only, (named, in_asked), unicode) if any(asked) else (ascii_only, unicode)
+    asked = query.character_sets if query.is_character_set_requested else None
+    return tuple((named(way.character_sets), way.encode) for way in ways(asked, policy))
 
 
 def _column_field(pack: Packer, attribute: Attribute, index: int) -> Field:

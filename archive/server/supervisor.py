@@ -1,4 +1,4 @@
-"""The parent of all processes of a service: binds the port, starts the workers, starts them again, ends them.
+"""The parent of all processes of a service: binds the ports, starts the workers, starts them again, ends them.
 
 It opens no database and has one thread, so that it can fork at any time. Workers learn of its death by a pipe whose
 other end only it holds.
@@ -11,18 +11,20 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from archive.dicom import elements
-from archive.errors import ArchiveError
-from archive.server import housekeeping, listener, worker
+from archive.errors import ArchiveError, Misconfigured
+from archive.server import housekeeping, listener, wiring, worker
+from archive.server.listener import Port
 from archive.server.occupancy import Occupancy, Places
 from archive.settings import Settings
+from archive.upper_layer.tls import Tls
 
 log = logging.getLogger(__name__)
 
-_WATCHED = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT)
+_WATCHED = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, worker.END_OF_SERVICE)
 
 # A process that ends sooner than this after its start has a cause that a restart will not cure ...
 QUICK_DEATH_SECONDS = 2.0
@@ -33,34 +35,61 @@ GRACE_SECONDS = 5.0
 
 HOUSEKEEPING = -1
 
+# In the data folder, where the ports are written to: without TLS and with it.
+_PORT_FILES = ("archive.port", "archive.tls-port")
+
 # A tag that our own tables do not know: asking for it loads the dictionary, before the first peer has to wait for that.
 _UNKNOWN_TAG = 0x0018FFFE
 
 
-def run(settings: Settings) -> int:
-    """Serve until SIGTERM or SIGINT; returns the exit code: 0 when told to stop, 1 when workers cannot live."""
+def run(settings: Settings, ports: Sequence[Port] | None = None) -> int:
+    """Serve until SIGTERM, SIGINT, or a peer who may ends it; at `ports`, if the caller listens on them already.
+
+    Returns the exit code: 0 when told to stop, 1 when workers cannot live.
+    """
     signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)  # from here on signals wait until we ask for them
     _prepare_for_workers()
-    listening = listener.bind(settings.host, settings.port)
-    host, port = listening.getsockname()[:2]
-    port_file = settings.data_folder / "archive.port"
-    port_file.write_text(f"{port}\n", encoding="ascii")
-    supervisor = Supervisor(settings, listening)
+    if settings.uses_tls:
+        Tls(wiring.tls_policy(settings)).check()
+    ports = listen(settings) if ports is None else ports
+    files = {settings.data_folder / _PORT_FILES[port.is_tls]: f"{port.number}\n" for port in ports}
+    for file, number in files.items():
+        file.write_text(number, encoding="ascii")
+    supervisor = Supervisor(settings, ports)
     supervisor.start()
-    print(f"listening on {f'[{host}]' if ':' in host else host}:{port}", flush=True)
+    for port in ports:
+        print(f"listening on {port}", flush=True)
     try:
         return supervisor.watch()
     finally:
-        if _read(port_file) == f"{port}\n":  # else it is another node's, which shares the folder
-            port_file.unlink(missing_ok=True)
+        for file, number in files.items():
+            if _read(file) == number:  # else it is another node's, which shares the folder
+                file.unlink(missing_ok=True)
+
+
+def listen(settings: Settings) -> tuple[Port, ...]:
+    """The ports that callers may use; raises Misconfigured."""
+    chosen = ((settings.port, False), (settings.tls_port, True))
+    ports = [
+        Port(each, is_tls)
+        for number, is_tls in chosen
+        if isinstance(number, int)
+        for each in listener.bind(settings.hosts, number)
+    ]
+    if not ports:
+        raise Misconfigured("port and tls_port are both off: nobody could call the archive")
+    return tuple(ports)
 
 
 class Supervisor:
     """The processes of one service."""
 
-    def __init__(self, settings: Settings, listening: listener.Socket) -> None:
+    def __init__(self, settings: Settings, ports: Sequence[Port]) -> None:
         self._settings = settings
-        self._listening = listening
+        self._process = os.getpid()
+        self._ports = tuple(ports)
+        # What tells this service from the others on its database, and is the same when it is started again.
+        self._node = f"{os.uname().nodename}/{self._ports[0].address}"
         self._occupancy = Occupancy(settings.worker_count, settings.max_associations)
         self._lifeline, self._alive = os.pipe()
         self._wake_read, self._wake_write = os.pipe()
@@ -103,11 +132,12 @@ class Supervisor:
         """In the new process: be a worker, or do the housekeeping."""
         os.close(self._alive)
         if number == HOUSEKEEPING:
-            self._listening.close()
-            housekeeping.run(self._settings, self._wake_read, self._lifeline)
+            self._close_ports()
+            housekeeping.run(self._settings, self._node, self._wake_read, self._lifeline)
             return
         places = Places(self._occupancy, number)
-        worker.run(self._settings, worker.Post(number, self._listening, self._lifeline, self._wake_write, places))
+        post = worker.Post(self._node, self._process, number, self._ports, self._lifeline, self._wake_write, places)
+        worker.run(self._settings, post)
 
     def _buried(self) -> list[tuple[int, int]]:
         """The processes that have ended, each with its number."""
@@ -121,7 +151,7 @@ class Supervisor:
 
     def _stop(self) -> int:
         """Tell all to drain, wait for them within limits, then end them; told again, end them at once."""
-        self._listening.close()
+        self._close_ports()
         self._tell_to_end()
         limit = self._settings.drain_timeout
         deadline = time.monotonic() + (limit + GRACE_SECONDS if limit else threading.TIMEOUT_MAX)
@@ -131,12 +161,16 @@ class Supervisor:
             if received is None:
                 self._signal(self._processes, signal.SIGKILL)
                 deadline = time.monotonic() + GRACE_SECONDS
-            elif received.si_signo != signal.SIGCHLD:
+            elif received.si_signo not in (signal.SIGCHLD, worker.END_OF_SERVICE):
                 self._tell_to_end()
             self._buried()
             if not self._workers():  # whenever the last of them was buried; told twice does no harm
                 self._tell_to_end()
         return 0
+
+    def _close_ports(self) -> None:
+        for port in self._ports:
+            port.socket.close()
 
     def _tell_to_end(self) -> None:
         """The workers first: what they still store is left to the housekeeping."""

@@ -4,12 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from archive.database.engine import Database
+from archive.lifecycle.activity import Station
+from archive.lifecycle.recorder import Recorder
 from archive.lifecycle.retrieve import Holdings
 from archive.lifecycle.store import Store
 from archive.registry.snapshot import RegistryReader
 from archive.services.dispatch import Services
 from archive.settings import Settings
+from archive.upper_layer import tls
 from archive.upper_layer.association import Timeouts
+from archive.upper_layer.tls import Tls
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,8 @@ class Archive:
     registry: RegistryReader
     services: Services
     timeouts: Timeouts
+    recorder: Recorder
+    tls: Tls
 
 
 def timeouts(settings: Settings) -> Timeouts:
@@ -34,13 +40,37 @@ def timeouts(settings: Settings) -> Timeouts:
     )
 
 
-def assemble(settings: Settings, *, worker: int = 0, wake_housekeeping: Callable[[], None] = lambda: None) -> Archive:
+def tls_policy(settings: Settings) -> tls.Policy:
+    """What the settings say about TLS."""
+    return tls.Policy(
+        certificate=settings.tls_certificate,
+        key=settings.tls_key,
+        password=settings.tls_key_password,
+        password_file=settings.tls_key_password_file,
+        authorities=settings.tls_ca,
+        revocations=settings.tls_crl,
+        revocation_check=settings.tls_crl_check,
+        profile=settings.tls_profile,
+        ciphers=settings.tls_ciphers,
+        client_certificate=settings.tls_client_certificate,
+        accepts=settings.tls_port != "off",
+    )
+
+
+def assemble(settings: Settings, station: Station, *, wake_housekeeping: Callable[[], None] = lambda: None) -> Archive:
     """Open everything that a worker needs; called after the process has started, never before a fork."""
     database = Database(settings.database_url)
-    waits = timeouts(settings)
+    recorder = Recorder(database, station)
+    sessions = Tls(tls_policy(settings))
     services = Services(
-        store=Store(database, settings.data_folder, shard=worker, wake_housekeeping=wake_housekeeping),
+        store=Store(
+            database,
+            settings.data_folder,
+            shard=station.worker,
+            wake_housekeeping=wake_housekeeping,
+            received=recorder.received,
+        ),
         holdings=Holdings(database, settings.data_folder),
-        timeouts=waits,
+        tls=sessions,
     )
-    return Archive(settings, database, RegistryReader(database), services, waits)
+    return Archive(settings, database, RegistryReader(database), services, timeouts(settings), recorder, sessions)

@@ -3,15 +3,19 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 from archive.dicom import uids
 from archive.dimse import status
 from archive.dimse.commands import CEchoRequest
 from archive.dimse.exchange import Exchange
-from archive.errors import AssociationRejected, Failed
+from archive.errors import AssociationRejected, Failed, PeerError
+from archive.registry.snapshot import Peer
 from archive.upper_layer.association import Association, Timeouts
-from archive.upper_layer.connection import connect
-from archive.upper_layer.proposal import Proposal, ProposedContext, Rejection, Role
+from archive.upper_layer.connection import Connection, Deadline, connect
+from archive.upper_layer.proposal import ExtendedNegotiation, Proposal, ProposedContext, Rejection, Role
+from archive.upper_layer.tls import Session, Tls
+from archive.upper_layer.tls_connection import TlsConnection
 
 _VERIFICATION = "1.2.840.10008.1.1"  # PS3.4 annex A
 _IMPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2"  # every AE takes it (PS3.5 10.1)
@@ -39,8 +43,13 @@ def associate(
     contexts: Sequence[ProposedContext],
     timeouts: Timeouts,
     roles: Sequence[Role] = (),
+    extended: Sequence[ExtendedNegotiation] = (),
+    session: Session | None = None,
 ) -> Iterator[Exchange]:
-    """An association with a peer, released at the end and aborted on an error; raises PeerError."""
+    """An association with a peer, released at the end and aborted on an error; raises PeerError.
+
+    With a `session` it is held through TLS.
+    """
     proposal = Proposal(
         calling_ae_title=calling,
         called_ae_title=called,
@@ -48,19 +57,29 @@ def associate(
         implementation_class_uid=uids.IMPLEMENTATION_CLASS_UID,
         implementation_version_name=uids.IMPLEMENTATION_VERSION_NAME,
         roles=tuple(roles),
+        extended=tuple(extended),
     )
-    with (
-        connect(host, port, timeouts.connect) as connection,
-        Association.request(connection, proposal, timeouts) as association,
-    ):
-        yield Exchange(association)
+    make = Connection if session is None else partial(TlsConnection, session=session)
+    with connect(host, port, timeouts.connect, make=make) as connection:
+        connection.shake_hands(Deadline.after(timeouts.acse))
+        with Association.request(connection, proposal, timeouts) as association:
+            yield Exchange(association)
 
 
-def echo(host: str, port: int, *, called: str, calling: str, timeouts: Timeouts) -> float:
+def session_for(peer: Peer, tls: Tls) -> Session | None:
+    """The session in which a peer is called; None where it is called without TLS. Raises TlsFailed."""
+    return tls.request(peer.host, checks_host=peer.checks_host) if peer.uses_tls else None
+
+
+def echo(
+    host: str, port: int, *, called: str, calling: str, timeouts: Timeouts, session: Session | None = None
+) -> float:
     """C-ECHO (PS3.7 9.1.5): the seconds from request to response; raises PeerError or Failed with the reason."""
     context = ProposedContext(1, _VERIFICATION, (_IMPLICIT_LITTLE_ENDIAN,))
     try:
-        with associate(host, port, called=called, calling=calling, contexts=(context,), timeouts=timeouts) as exchange:
+        with associate(
+            host, port, called=called, calling=calling, contexts=(context,), timeouts=timeouts, session=session
+        ) as exchange:
             accepted = exchange.association.contexts.get(context.context_id)
             if accepted is None:
                 raise Failed("The peer takes the association, and no C-ECHO on it")
@@ -69,10 +88,17 @@ def echo(host: str, port: int, *, called: str, calling: str, timeouts: Timeouts)
             response = exchange.ask(accepted, request)
             seconds = time.perf_counter() - asked_at
     except AssociationRejected as error:
-        raise AssociationRejected(f"The peer rejected the association: {_in_words(error.rejection)}") from error
+        raise AssociationRejected(explained(error)) from error
     if response.status != status.SUCCESS:
         raise Failed(f"The peer answered with status {response.status:04X}")
     return seconds
+
+
+def explained(error: PeerError) -> str:
+    """What a peer did, in one sentence; why it rejected an association."""
+    if isinstance(error, AssociationRejected) and "rejection" in error.values:
+        return f"The peer rejected the association: {_in_words(error.rejection)}"
+    return error.message
 
 
 def _in_words(rejection: object) -> str:

@@ -36,6 +36,7 @@ FIND: Table = {
 RETRIEVE: Table = {
     errors.NotAuthorized: status.NOT_AUTHORIZED,
     errors.UnsupportedSopClass: status.SOP_CLASS_NOT_SUPPORTED,
+    errors.TooManyMatches: status.RETRIEVE_OUT_OF_RESOURCES_MATCHES,
     errors.UnknownDestination: status.RETRIEVE_MOVE_DESTINATION_UNKNOWN,
     errors.UnknownLevel: status.RETRIEVE_UNABLE_TO_PROCESS,
     errors.InvalidIdentifier: status.RETRIEVE_IDENTIFIER_DOES_NOT_MATCH_SOP_CLASS,

@@ -7,6 +7,7 @@ Between writes we look whether the peer has cancelled.
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
+from archive.dicom.attributes import Level
 from archive.dimse import status
 from archive.dimse.commands import CFindRequest
 from archive.dimse.exchange import Exchange
@@ -27,13 +28,17 @@ ROWS_AT_A_TIME = 500
 RESPONSES_AT_A_TIME = 50
 
 
-def serve_find(request: CFindRequest, exchange: Exchange, admitted: Admitted, holdings: Holdings) -> tuple[int, int]:
-    """Answer one query. Returns the final status and the number of answers."""
+def serve_find(
+    request: CFindRequest, exchange: Exchange, admitted: Admitted, holdings: Holdings
+) -> tuple[int, int, Level | None]:
+    """Answer one query. Returns the final status, the number of answers, and the level if the query could be read."""
     area = admitted.title.area
-    sent = 0
+    sent, level = 0, None
     try:
         query = _query(request, exchange, admitted)
-        plan = response.plan(query, exchange.context.transfer_syntax, admitted.title.title)
+        level = query.level
+        title = admitted.title
+        plan = response.plan(query, exchange.context.transfer_syntax, title.title, title.answering.character_sets)
         limit = area.answer_limit
         pks = holdings.matching(query, area, None if limit is None else limit + 1)
         pending = status.PENDING_WITH_UNSUPPORTED_KEYS if query.unsupported else status.PENDING
@@ -41,20 +46,20 @@ def serve_find(request: CFindRequest, exchange: Exchange, admitted: Admitted, ho
         for identifiers in _batches(query, plan, pks[:limit], holdings):
             if exchange.cancelled(request.message_id):
                 exchange.respond(request.answer(status.CANCEL))
-                return status.CANCEL, sent
+                return status.CANCEL, sent, level
             exchange.respond_many([(answer, identifier) for identifier in identifiers])
             sent += len(identifiers)
         if limit is not None and len(pks) > limit:
             comment = f"More than {limit} answers; ask for less"
             exchange.respond(request.answer(status.FIND_OUT_OF_RESOURCES, error_comment=comment))
-            return status.FIND_OUT_OF_RESOURCES, sent
+            return status.FIND_OUT_OF_RESOURCES, sent, level
     except (Refused, Failed) as error:
         code = failures.status_of(failures.FIND, error)
         comment, elements = failures.comment_of(error), failures.offending_elements_of(error)
         exchange.respond(request.answer(code, error_comment=comment, offending_elements=elements))
-        return code, sent
+        return code, sent, level
     exchange.respond(request.answer(status.SUCCESS))
-    return status.SUCCESS, sent
+    return status.SUCCESS, sent, level
 
 
 def _query(request: CFindRequest, exchange: Exchange, admitted: Admitted) -> Query:

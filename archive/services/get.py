@@ -11,21 +11,20 @@ from archive.services.admission import Admitted
 from archive.services.suboperations import Progress, Sender
 
 
-def serve_get(request: CGetRequest, exchange: Exchange, admitted: Admitted, holdings: Holdings) -> tuple[int, int]:
-    """Send what was asked for. Returns the final status and the number of sub-operations completed."""
+def serve_get(request: CGetRequest, exchange: Exchange, admitted: Admitted, holdings: Holdings) -> tuple[int, Progress]:
+    """Send what was asked for. Returns the final status and what became of the sub-operations."""
     area = admitted.title.area
     try:
-        locations = retrieval.locate(request.affected_sop_class_uid, Operation.GET, exchange, admitted, holdings)
+        level, locations = retrieval.locate(request.affected_sop_class_uid, Operation.GET, exchange, admitted, holdings)
     except (Refused, Failed) as error:
-        return failures.refuse_retrieve(request, exchange, error), 0
+        return failures.refuse_retrieve(request, exchange, error), Progress(0)
     syntax = exchange.context.transfer_syntax
-    progress = Progress(len(locations))
+    progress = Progress(len(locations), level=level)
     contexts = [each for each in exchange.association.contexts.values() if each.requestor_is_scp]
     sender = Sender(holdings, area, exchange, contexts, request.priority)
     for location in locations:
         if exchange.cancelled(request.message_id):
-            return retrieval.conclude(request, exchange, syntax, progress, status.CANCEL), progress.completed
+            return retrieval.conclude(request, exchange, syntax, progress, status.CANCEL), progress
         retrieval.attempt(sender, location, progress)
-        if progress.remaining:
-            exchange.respond(progress.response(request, status.PENDING))
-    return retrieval.conclude(request, exchange, syntax, progress, progress.final_status), progress.completed
+        exchange.respond(progress.response(request, status.PENDING))
+    return retrieval.conclude(request, exchange, syntax, progress, progress.final_status), progress

@@ -2,9 +2,10 @@
 
 import logging
 
+from archive.dicom.attributes import Level
 from archive.dimse.commands import CGetRequest, CMoveRequest
 from archive.dimse.exchange import Exchange
-from archive.errors import Failed, Refused, UnsupportedSopClass
+from archive.errors import Failed, Refused, TooManyMatches, UnsupportedSopClass
 from archive.index.locate import Location
 from archive.lifecycle.retrieve import Holdings
 from archive.query.identifier import parse_retrieve
@@ -18,15 +19,20 @@ log = logging.getLogger(__name__)
 
 def locate(
     sop_class: str, operation: Operation, exchange: Exchange, admitted: Admitted, holdings: Holdings
-) -> list[Location]:
-    """The instances that the identifier asks for; raises Refused or Failed."""
+) -> tuple[Level, list[Location]]:
+    """The level and the instances that the identifier asks for; raises Refused or Failed."""
     identifier = exchange.read_data_set(MAX_IDENTIFIER_BYTES)
     context = exchange.context
     if sop_class != context.abstract_syntax or Operation.of_sop_class(sop_class) is not operation:
         raise UnsupportedSopClass(sop_class_uid=sop_class)
     options = admitted.options(sop_class, operation)
     query = parse_retrieve(identifier, context.transfer_syntax, Model.of_sop_class(sop_class), options)
-    return holdings.locate(query, admitted.title.area)
+    area = admitted.title.area
+    limit = area.retrieve_limit
+    locations = holdings.locate(query, area, None if limit is None else limit + 1)
+    if limit is not None and len(locations) > limit:
+        raise TooManyMatches(f"More than {limit} instances; ask for less")
+    return query.level, locations
 
 
 def attempt(sender: Sender, location: Location, progress: Progress) -> None:

@@ -6,11 +6,14 @@ from archive.dimse.commands import CStoreRequest
 from archive.dimse.exchange import Exchange
 from archive.errors import Failed, NotAuthorized, Refused, UnsupportedSopClass
 from archive.services import failures
-from archive.storage.sink import InstanceSink
+from archive.storage.sink import InstanceSink, Outcome
 
 
-def serve_store(request: CStoreRequest, exchange: Exchange, sink: InstanceSink) -> int:
-    """Store one instance; a bad one never ends the association. Returns the status that was answered."""
+def serve_store(request: CStoreRequest, exchange: Exchange, sink: InstanceSink) -> tuple[int, Outcome | None]:
+    """Store one instance; a bad one never ends the association.
+
+    Returns the status that was answered, and what became of the instance if it was taken in.
+    """
     context = exchange.context
     sop_class, sop_instance = request.affected_sop_class_uid, request.affected_sop_instance_uid
     try:
@@ -21,12 +24,12 @@ def serve_store(request: CStoreRequest, exchange: Exchange, sink: InstanceSink) 
         with sink.begin(sop_class, sop_instance, context.transfer_syntax) as incoming:
             for fragment in exchange.data_set():
                 incoming.write(fragment)
-            incoming.finish()
+            outcome = incoming.finish()
     except (Refused, Failed) as error:
         exchange.skip_data_set()  # the peer is still sending; stay in step
         code = failures.status_of(failures.STORE, error)
         comment, elements = failures.comment_of(error), failures.offending_elements_of(error)
         exchange.respond(request.answer(code, error_comment=comment, offending_elements=elements))
-        return code
+        return code, None
     exchange.respond(request.answer(status.SUCCESS))
-    return status.SUCCESS
+    return status.SUCCESS, outcome

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from archive.dicom import convert
+from archive.dicom.attributes import Level
 from archive.dicom.encode import element
 from archive.dimse import status
 from archive.dimse.commands import (
@@ -45,8 +46,16 @@ class Progress:
     failed: int = 0
     warning: int = 0
     failed_uids: list[str] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+    """Why each of these failed, for a person."""
     trouble: str = ""
     """What the requestor is told where sub-operations failed."""
+    level: Level | None = None
+    """What was asked for; None if that could not be read."""
+    sent_bytes: int = 0
+    """Of the instances that were taken."""
+    refused_because: str = ""
+    """Why there were no sub-operations, where the log is told more than the requestor."""
 
     def count(self, location: Location, code: int | None) -> None:
         """One sub-operation has ended with this status; None: there was none."""
@@ -58,6 +67,9 @@ class Progress:
         else:
             self.failed += 1
             self.failed_uids.append(location.sop_instance_uid)
+            self.reasons.append(self.trouble if code is None else f"The peer answered with status {code:04X}")
+            return
+        self.sent_bytes += location.size_bytes
 
     def fail(self, locations: Iterable[Location]) -> None:
         """These will not be sent."""

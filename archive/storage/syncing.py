@@ -1,12 +1,12 @@
 """Sync files while their owner goes on: the disk works while the processor does.
 
-A store has its header to scan and its rows to prepare while its bytes go to the disk; measured on a small object, some
-250 us of syncing are hidden behind work that has to be done anyway (November 2026). The threads are few, shared by a
-process, and made when they are first needed.
+A store whose bytes are in a file has its header to scan and its rows to prepare while they go to the disk, so that some
+of the sync is hidden behind work that has to be done anyway. Small instances, whose bytes go with the rows, need none.
+The threads are few, shared by a process, and made when they are first needed.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from queue import Empty, SimpleQueue
 
 # More syncs than these at a time only queue in the disk.
@@ -63,6 +63,18 @@ class Syncer:
                 threading.Thread(target=self._serve, name="sync", daemon=True).start()
         self._line.put(sync)
         return sync
+
+    def run_all(self, works: Iterable[Callable[[], None]]) -> None:
+        """Do all of this side by side and return when it is done; raises what one of them raised."""
+        syncs = [self.start(work) for work in works]
+        errors: list[Exception] = []
+        for sync in syncs:  # all of them, so that nothing is under way when this returns
+            try:
+                sync.wait()
+            except Exception as error:  # noqa: BLE001 - raised below
+                errors.append(error)
+        if errors:
+            raise errors[0]
 
     def _serve(self) -> None:
         while True:

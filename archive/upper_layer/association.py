@@ -21,6 +21,7 @@ from archive.errors import (
     PduTooLarge,
     PeerAborted,
     PeerError,
+    TlsFailed,
     UnexpectedPdu,
     UnknownContext,
     UnrecognizedPdu,
@@ -129,6 +130,8 @@ class Association:
             proposal = negotiation.parse_request(
                 bytes(body), peer_host=connection.peer_host, peer_port=connection.peer_port
             )
+            if connection.peer_certificate is not None:
+                proposal = replace(proposal, peer_certificate=connection.peer_certificate)
             try:
                 answer = _refusal(proposal) or decide(proposal)
             except BaseException:
@@ -140,6 +143,9 @@ class Association:
             agreement = answer.fitted_to(proposal)
             connection.send((negotiation.encode_answer(agreement, proposal.raw_titles),), deadline)
         except PeerError as error:
+            if isinstance(error, UnrecognizedPdu) and connection.begins_like_tls:
+                association.end_because(error)
+                raise TlsFailed("A peer speaks TLS on the port without TLS; let it use the TLS port") from error
             association.end_because(error)
             raise
         association._establish(proposal, agreement)

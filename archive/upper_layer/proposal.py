@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import NamedTuple
 
+from archive.upper_layer.certificate import Certificate
+
 APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"  # PS3.7 A.2.1, the only one there is
 PROTOCOL_VERSION_1 = 0x0001  # bit 0 of the protocol-version field (PS3.8 9.3.2)
 DEFAULT_MAX_PDU_BYTES = 131072  # what we announce: DCMTK's upper limit, and past it nothing gets faster
@@ -111,7 +113,7 @@ class Proposal:
     """Everything an A-ASSOCIATE-RQ says, and who said it.
 
     Titles are without padding; `max_pdu_bytes` is what the requestor can receive, 0 = no limit; `raw_titles` are the
-    32 bytes that the answer must echo (empty when we are the requestor).
+    32 bytes that the answer must echo (empty when we are the requestor). `peer_certificate` was verified.
     """
 
     calling_ae_title: str
@@ -130,6 +132,7 @@ class Proposal:
     raw_titles: bytes = b""
     peer_host: str = ""
     peer_port: int = 0
+    peer_certificate: Certificate | None = None
 
 
 @dataclass(frozen=True, slots=True)

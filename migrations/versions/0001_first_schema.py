@@ -1,5 +1,8 @@
 """The first schema: registry, holdings and the books kept beside them."""
 
+import logging
+from pathlib import Path
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
@@ -13,16 +16,68 @@ depends_on = None
 KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 TEXT = sa.Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
 TIMESTAMP = sa.DateTime(timezone=True)
+JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
+
+
+log = logging.getLogger(__name__)
 
 
 def upgrade() -> None:
     _registry_and_holdings()
+    _activity()
+    _views()
     if op.get_context().dialect.name == "postgresql":
         _trigrams()
         # Out of the row, as it is: to compress what is soon deleted again takes longer than to write it.
         op.execute("ALTER TABLE unfiled_instances ALTER COLUMN content SET STORAGE EXTERNAL")
+        _reporting_role()
     else:
         _statistics()
+
+
+def _views() -> None:
+    """The report views, as they were when this migration was written."""
+    file = Path(__file__).parents[1] / "views" / f"0001_{op.get_context().dialect.name}.sql"
+    for statement in file.read_text(encoding="utf-8").split(";\n"):
+        if statement.strip():
+            op.execute(statement)
+
+
+# What the role for reports may not read: bytes of instances.
+_NOT_FOR_REPORTS = ("unfiled_instances", "users")
+
+
+def _reporting_role() -> None:
+    """A role without login, for people who read: granted to their own roles. It belongs to all databases of a cluster.
+
+    Whoever migrates at the same time may have made it, in another database; and not everybody may make roles.
+    """
+    op.execute(
+        """
+        DO $$
+        BEGIN
+            IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'archive_reporting')
+               AND (SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user) THEN
+                CREATE ROLE archive_reporting NOLOGIN;
+            END IF;
+        EXCEPTION WHEN duplicate_object OR unique_violation THEN
+            NULL;
+        END $$
+        """
+    )
+    if op.get_context().as_sql:
+        log.warning("the grants to archive_reporting are not part of the script; see docs/how-to/reporting.md")
+        return
+    if not op.get_bind().scalar(sa.text("SELECT count(*) FROM pg_roles WHERE rolname = 'archive_reporting'")):
+        log.warning(
+            "The role archive_reporting was not made: this user may not make roles. Reports work without it; "
+            "docs/how-to/reporting.md says how to make it."
+        )
+        return
+    op.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO archive_reporting")  # views too
+    op.execute("ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO archive_reporting")
+    for table in _NOT_FOR_REPORTS:
+        op.execute(f"REVOKE ALL ON {table} FROM archive_reporting")
 
 
 def _trigrams() -> None:
@@ -60,7 +115,7 @@ _ROWS = {
     ("studies", "ix_studies_area_pk_referring_physician_name_alphabetic_folded"): "1000000 1000000 500",
     ("studies", "ix_studies_area_pk_referring_physician_name_ideographic_folded"): "5000 5000 50",
     ("studies", "ix_studies_area_pk_referring_physician_name_phonetic_folded"): "5000 5000 50",
-    ("study_usage", "ix_study_usage_area_pk_last_stored_at_study_pk"): "1000000 1000000 2 1",
+    ("study_usage", "ix_study_usage_evictable"): "1000000 1000000 2 1",
     ("series", "sqlite_autoindex_series_1"): "4000000 4 1",
     ("series", "ix_series_area_pk_modality_study_pk"): "4000000 4000000 200000 4",
     ("series", "ix_series_area_pk_series_instance_uid"): "4000000 4000000 1",
@@ -84,19 +139,130 @@ def _statistics() -> None:
     op.execute("ANALYZE sqlite_schema")
 
 
+# Presets of transfer syntaxes.
+_PROPOSED = """'big-endian', 'deflated', 'hevc', 'hevc10', 'implicit', 'j2k-lossless', 'j2k-lossy', 'jls-lossless',
+'jls-lossy', 'jpeg-12bit', 'jpeg-8bit', 'jpeg-lossless', 'little-endian', 'mpeg2', 'mpeg2-high', 'mpeg4', 'mpeg4-2-2d',
+'mpeg4-2-3d', 'mpeg4-2-st', 'mpeg4-bd', 'rle', 'uncompressed'""".replace("\n", " ")
+_ACCEPTED = f"'all', {_PROPOSED}".replace("'hevc',", "'held', 'hevc',")
+
+
+def _answering() -> tuple[sa.Column | sa.Constraint, ...]:
+    """How a title answers."""
+    yes, no = sa.text("true"), sa.text("false")
+    return (
+        sa.Column("accepts", TEXT, nullable=False, server_default="held"),
+        sa.Column("profile_pk", KEY),
+        sa.Column("max_pdu_bytes", sa.Integer()),
+        sa.Column("dimse_timeout_seconds", sa.Integer()),
+        sa.Column("idle_timeout_seconds", sa.Integer()),
+        sa.Column("strict_find", sa.Boolean(), nullable=False, server_default=no),
+        sa.Column("strict_move", sa.Boolean(), nullable=False, server_default=no),
+        sa.Column("character_set", TEXT, nullable=False, server_default="ISO_IR 192"),
+        sa.Column("character_set_overrides", sa.Boolean(), nullable=False, server_default=no),
+        sa.Column("character_set_falls_back", sa.Boolean(), nullable=False, server_default=yes),
+        sa.Column("character_set_transliterates", sa.Boolean(), nullable=False, server_default=no),
+        sa.Column("character_set_discards", sa.Boolean(), nullable=False, server_default=no),
+        sa.ForeignKeyConstraint(["profile_pk"], ["association_profiles.pk"], name="fk_ae_titles_profile_pk"),
+        sa.CheckConstraint(f"accepts IN ({_ACCEPTED})", name=op.f("ck_ae_titles_accepts")),
+        sa.CheckConstraint("max_pdu_bytes BETWEEN 4096 AND 1048576", name=op.f("ck_ae_titles_max_pdu_bytes")),
+        sa.CheckConstraint("dimse_timeout_seconds >= 0", name=op.f("ck_ae_titles_dimse_timeout_seconds")),
+        sa.CheckConstraint("idle_timeout_seconds >= 0", name=op.f("ck_ae_titles_idle_timeout_seconds")),
+    )
+
+
+def _profiles() -> None:
+    """Association profiles, and what belongs to each."""
+    op.create_table(
+        "association_profiles",
+        sa.Column("pk", KEY, nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("created_at", TIMESTAMP, nullable=False),
+        sa.PrimaryKeyConstraint("pk", name="pk_association_profiles"),
+        sa.UniqueConstraint("name", name="uq_association_profiles_name"),
+        sqlite_autoincrement=True,
+    )
+    yes, no = sa.text("true"), sa.text("false")
+    of_profile: dict[str, tuple[str, list[sa.Column]]] = {
+        "association_profile_contexts": ("position", []),
+        "association_profile_roles": (
+            "sop_class_uid",
+            [
+                sa.Column("is_scu", sa.Boolean(), nullable=False, server_default=yes),
+                sa.Column("is_scp", sa.Boolean(), nullable=False, server_default=no),
+            ],
+        ),
+        "association_profile_extensions": (
+            "sop_class_uid",
+            [sa.Column("application_information", sa.LargeBinary(), nullable=False)],
+        ),
+    }
+    for table, (unique, columns) in of_profile.items():
+        op.create_table(
+            table,
+            sa.Column("pk", KEY, nullable=False),
+            sa.Column("profile_pk", KEY, nullable=False),
+            sa.Column("position", sa.Integer(), nullable=False),
+            sa.Column("sop_class_uid", TEXT, nullable=False),
+            *columns,
+            sa.PrimaryKeyConstraint("pk", name=f"pk_{table}"),
+            sa.ForeignKeyConstraint(
+                ["profile_pk"], ["association_profiles.pk"], name=f"fk_{table}_profile_pk", ondelete="CASCADE"
+            ),
+            sa.UniqueConstraint("profile_pk", unique, name=f"uq_{table}_profile_pk_{unique}"),
+            sqlite_autoincrement=True,
+        )
+    op.create_table(
+        "association_profile_syntaxes",
+        sa.Column("pk", KEY, nullable=False),
+        sa.Column("context_pk", KEY, nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("transfer_syntax_uid", TEXT, nullable=False),
+        sa.PrimaryKeyConstraint("pk", name="pk_association_profile_syntaxes"),
+        sa.ForeignKeyConstraint(
+            ["context_pk"],
+            ["association_profile_contexts.pk"],
+            name="fk_association_profile_syntaxes_context_pk",
+            ondelete="CASCADE",
+        ),
+        sa.UniqueConstraint("context_pk", "position", name="uq_association_profile_syntaxes_context_pk_position"),
+        sqlite_autoincrement=True,
+    )
+
+
 def _registry_and_holdings() -> None:
+    _profiles()
     op.create_table(
         "peers",
         sa.Column("pk", KEY, nullable=False),
         sa.Column("name", TEXT, nullable=False),
         sa.Column("ae_title", TEXT, nullable=False),
         sa.Column("host", TEXT, nullable=False),
-        sa.Column("port", sa.Integer(), nullable=False),
+        sa.Column("port", sa.Integer()),
+        sa.Column("proposes", TEXT),
+        sa.Column("profile_pk", KEY),
         sa.Column("created_at", TIMESTAMP, nullable=False),
+        sa.Column("uses_tls", sa.Boolean(), nullable=False, server_default=sa.text("false")),
+        sa.Column("checks_host", sa.Boolean(), nullable=False, server_default=sa.text("true")),
+        sa.Column("certificate", TEXT),
         sa.PrimaryKeyConstraint("pk", name="pk_peers"),
         sa.CheckConstraint("port BETWEEN 1 AND 65535", name=op.f("ck_peers_port")),
+        sa.CheckConstraint(f"proposes IN ({_PROPOSED})", name=op.f("ck_peers_proposes")),
         sa.UniqueConstraint("ae_title", "host", "port", name="uq_peers_ae_title_host_port"),
         sa.UniqueConstraint("name", name="uq_peers_name"),
+        sa.ForeignKeyConstraint(["profile_pk"], ["association_profiles.pk"], name="fk_peers_profile_pk"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_peers_profile_pk", "peers", ["profile_pk"])
+    _groups_and_network_rules()
+    op.create_table(
+        "users",
+        sa.Column("pk", KEY, nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("password_hash", TEXT),
+        sa.Column("disabled", sa.Boolean(), nullable=False, server_default=sa.text("false")),
+        sa.Column("created_at", TIMESTAMP, nullable=False),
+        sa.PrimaryKeyConstraint("pk", name="pk_users"),
+        sa.UniqueConstraint("name", name="uq_users_name"),
         sqlite_autoincrement=True,
     )
     op.create_table(
@@ -114,24 +280,52 @@ def _registry_and_holdings() -> None:
         sa.Column("duplicates", TEXT, nullable=False, server_default="replace"),
         sa.Column("accept_unknown_sop_classes", sa.Boolean(), nullable=False, server_default=sa.text("true")),
         sa.Column("strict_names", sa.Boolean(), nullable=False, server_default=sa.text("false")),
+        sa.Column("writing", TEXT, nullable=False, server_default="received"),
+        sa.Column("written_transfer_syntax", TEXT),
+        sa.Column("group_lengths", TEXT, nullable=False, server_default="recalculate"),
+        sa.Column("sequence_lengths", TEXT, nullable=False, server_default="explicit"),
+        sa.Column("file_padding_bytes", sa.Integer(), nullable=False, server_default=sa.text("0")),
+        sa.Column("item_padding_bytes", sa.Integer(), nullable=False, server_default=sa.text("0")),
+        sa.Column("old_vrs_only", sa.Boolean(), nullable=False, server_default=sa.text("false")),
+        sa.Column("converts_un", sa.Boolean(), nullable=False, server_default=sa.text("false")),
+        sa.Column("deflate_level", sa.Integer(), nullable=False, server_default=sa.text("6")),
+        sa.Column("discards", sa.Boolean(), nullable=False, server_default=sa.text("false")),
         sa.Column("max_studies", sa.BigInteger()),
         sa.Column("max_study_bytes", sa.BigInteger()),
         sa.Column("max_bytes", sa.BigInteger()),
         sa.Column("max_age_days", sa.Integer()),
         sa.Column("min_free_bytes", sa.BigInteger()),
+        sa.Column("headroom_bytes", sa.BigInteger()),
         sa.Column("on_full", TEXT, nullable=False, server_default="reject"),
         sa.Column("answer_limit", sa.Integer()),
+        sa.Column("retrieve_limit", sa.Integer()),
         sa.Column("created_at", TIMESTAMP, nullable=False),
         sa.PrimaryKeyConstraint("pk", name="pk_storage_areas"),
         sa.CheckConstraint("durability IN ('full', 'relaxed')", name=op.f("ck_storage_areas_durability")),
         sa.CheckConstraint("duplicates IN ('replace', 'keep', 'reject')", name=op.f("ck_storage_areas_duplicates")),
         *(
+            sa.CheckConstraint(f"{column} {allowed}", name=op.f(f"ck_storage_areas_{column}"))
+            for column, allowed in (
+                ("writing", "IN ('received', 'normalised')"),
+                (
+                    "written_transfer_syntax",
+                    "IN ('1.2.840.10008.1.2', '1.2.840.10008.1.2.1', '1.2.840.10008.1.2.1.99', '1.2.840.10008.1.2.2')",
+                ),
+                ("group_lengths", "IN ('recalculate', 'create', 'remove')"),
+                ("sequence_lengths", "IN ('explicit', 'undefined')"),
+                ("file_padding_bytes", "BETWEEN 0 AND 65536 AND file_padding_bytes & 1 = 0"),
+                ("item_padding_bytes", "BETWEEN 0 AND 65536 AND item_padding_bytes & 1 = 0"),
+                ("deflate_level", "BETWEEN 0 AND 9"),
+            )
+        ),
+        *(
             sa.CheckConstraint(f"{limit} > 0", name=op.f(f"ck_storage_areas_{limit}"))
-            for limit in ("max_studies", "max_study_bytes", "max_bytes", "min_free_bytes")
+            for limit in ("max_studies", "max_study_bytes", "max_bytes", "min_free_bytes", "headroom_bytes")
         ),
         sa.CheckConstraint("max_age_days BETWEEN 1 AND 36500", name=op.f("ck_storage_areas_max_age_days")),
         sa.CheckConstraint("on_full IN ('reject', 'evict')", name=op.f("ck_storage_areas_on_full")),
         sa.CheckConstraint("answer_limit > 0", name=op.f("ck_storage_areas_answer_limit")),
+        sa.CheckConstraint("retrieve_limit > 0", name=op.f("ck_storage_areas_retrieve_limit")),
         sa.UniqueConstraint("name", name="uq_storage_areas_name"),
         sa.UniqueConstraint("path", name="uq_storage_areas_path"),
         sqlite_autoincrement=True,
@@ -143,12 +337,34 @@ def _registry_and_holdings() -> None:
         sa.Column("area_pk", KEY, nullable=False),
         sa.Column("can_read", sa.Boolean(), nullable=False, server_default=sa.text("true")),
         sa.Column("can_write", sa.Boolean(), nullable=False, server_default=sa.text("true")),
+        *(
+            sa.Column(f"moves_to_{which}", sa.Boolean(), nullable=False, server_default=sa.text("false"))
+            for which in ("same_title", "same_host", "same_vendor", "listed")
+        ),
+        *(
+            sa.Column(f"allows_{what}", sa.Boolean(), nullable=False, server_default=sa.text("true"))
+            for what in ("get", "patient_root", "study_root", "patient_study_only")
+        ),
+        sa.Column("requires_find", sa.Boolean(), nullable=False, server_default=sa.text("false")),
+        sa.Column("allows_parallel_store", sa.Boolean(), nullable=False, server_default=sa.text("true")),
+        sa.Column("refuses", sa.Boolean(), nullable=False, server_default=sa.text("false")),
+        sa.Column("requires_implementation_uid", sa.Boolean(), nullable=False, server_default=sa.text("false")),
+        sa.Column("max_associations", sa.Integer()),
+        sa.Column("max_associations_per_caller", sa.Integer()),
+        *_answering(),
         sa.Column("created_at", TIMESTAMP, nullable=False),
+        sa.CheckConstraint("max_associations > 0", name=op.f("ck_ae_titles_max_associations")),
+        sa.CheckConstraint("max_associations_per_caller > 0", name=op.f("ck_ae_titles_max_associations_per_caller")),
+        sa.CheckConstraint(
+            "allows_patient_root OR allows_study_root OR allows_patient_study_only", name=op.f("ck_ae_titles_models")
+        ),
+        sa.Column("requires_user", sa.Boolean(), nullable=False, server_default=sa.text("false")),
         sa.PrimaryKeyConstraint("pk", name="pk_ae_titles"),
         sa.ForeignKeyConstraint(["area_pk"], ["storage_areas.pk"], name="fk_ae_titles_area_pk"),
         sa.UniqueConstraint("title", name="uq_ae_titles_title"),
         sqlite_autoincrement=True,
     )
+    op.create_index("ix_ae_titles_profile_pk", "ae_titles", ["profile_pk"])
     op.create_table(
         "area_usage",
         sa.Column("area_pk", KEY, nullable=False),
@@ -176,6 +392,21 @@ def _registry_and_holdings() -> None:
         sqlite_autoincrement=True,
     )
     op.create_table(
+        "changes",
+        sa.Column("pk", KEY, nullable=False),
+        sa.Column("changed_at", TIMESTAMP, nullable=False),
+        sa.Column("os_user", TEXT, nullable=False),
+        sa.Column("os_host", TEXT, nullable=False),
+        sa.Column("action", TEXT, nullable=False),
+        sa.Column("subject", TEXT, nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("before", JSON, nullable=True),
+        sa.Column("after", JSON, nullable=True),
+        sa.PrimaryKeyConstraint("pk", name=op.f("pk_changes")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_changes_changed_at", "changes", ["changed_at"])
+    op.create_table(
         "evictions",
         sa.Column("pk", KEY, nullable=False),
         sa.Column("area_pk", KEY, nullable=False),
@@ -186,6 +417,7 @@ def _registry_and_holdings() -> None:
         sa.Column("size_bytes", sa.BigInteger(), nullable=False),
         sa.Column("reason", TEXT, nullable=False),
         sa.Column("caused_by_sop_instance_uid", TEXT),
+        sa.Column("caused_by_ae_title", TEXT),
         sa.Column("evicted_at", TIMESTAMP, nullable=False),
         sa.PrimaryKeyConstraint("pk", name="pk_evictions"),
         sa.CheckConstraint(
@@ -196,6 +428,31 @@ def _registry_and_holdings() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_evictions_area_pk_evicted_at", "evictions", ["area_pk", "evicted_at"])
+    op.create_table(
+        "housekeeping",
+        sa.Column("pk", sa.Integer(), nullable=False, autoincrement=False),
+        sa.Column("node", TEXT, nullable=False),
+        sa.Column("elected_at", TIMESTAMP, nullable=False),
+        sa.Column("lease_until", TIMESTAMP, nullable=False),
+        sa.Column("last_round_at", TIMESTAMP),
+        sa.Column("last_round_seconds", sa.Numeric()),
+        sa.Column("last_error", TEXT),
+        sa.Column("last_error_at", TIMESTAMP),
+        sa.PrimaryKeyConstraint("pk", name="pk_housekeeping"),
+    )
+    op.create_table(
+        "housekeeping_errors",
+        sa.Column("area_pk", KEY, nullable=False),
+        sa.Column("work", TEXT, nullable=False),
+        sa.Column("error", TEXT, nullable=False),
+        sa.Column("last_at", TIMESTAMP, nullable=False),
+        sa.Column("is_mended", sa.Boolean(), nullable=False, server_default=sa.text("false")),
+        sa.PrimaryKeyConstraint("area_pk", "work", name="pk_housekeeping_errors"),
+        sa.CheckConstraint("work IN ('file', 'evict', 'unlink')", name=op.f("ck_housekeeping_errors_work")),
+        sa.ForeignKeyConstraint(
+            ["area_pk"], ["storage_areas.pk"], name="fk_housekeeping_errors_area_pk", ondelete="CASCADE"
+        ),
+    )
     op.create_table(
         "disagreements",
         sa.Column("pk", KEY, nullable=False),
@@ -283,6 +540,7 @@ def _registry_and_holdings() -> None:
         sa.Column("ae_title_pk", KEY, nullable=False),
         sa.Column("action", TEXT, nullable=False),
         sa.Column("peer_pk", KEY),
+        sa.Column("group_pk", KEY),
         sa.Column("calling_ae_title", TEXT),
         sa.Column("network", TEXT),
         sa.Column("can_echo", sa.Boolean(), nullable=False, server_default=sa.text("true")),
@@ -290,21 +548,46 @@ def _registry_and_holdings() -> None:
         sa.Column("can_find", sa.Boolean(), nullable=False, server_default=sa.text("true")),
         sa.Column("can_move", sa.Boolean(), nullable=False, server_default=sa.text("true")),
         sa.Column("can_get", sa.Boolean(), nullable=False, server_default=sa.text("true")),
+        sa.Column("can_shutdown", sa.Boolean(), nullable=False, server_default=sa.text("false")),
         sa.Column("created_at", TIMESTAMP, nullable=False),
         sa.PrimaryKeyConstraint("pk", name="pk_access_rules"),
         sa.CheckConstraint("action IN ('allow', 'deny')", name=op.f("ck_access_rules_action")),
         sa.CheckConstraint(
-            "peer_pk IS NULL OR (calling_ae_title IS NULL AND network IS NULL)",
+            "(peer_pk IS NULL AND group_pk IS NULL) OR (calling_ae_title IS NULL AND network IS NULL)",
             name=op.f("ck_access_rules_who"),
         ),
+        sa.CheckConstraint("peer_pk IS NULL OR group_pk IS NULL", name=op.f("ck_access_rules_peer_or_group")),
         sa.ForeignKeyConstraint(
             ["ae_title_pk"], ["ae_titles.pk"], name="fk_access_rules_ae_title_pk", ondelete="CASCADE"
         ),
         sa.ForeignKeyConstraint(["peer_pk"], ["peers.pk"], name="fk_access_rules_peer_pk", ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["group_pk"], ["peer_groups.pk"], name="fk_access_rules_group_pk", ondelete="CASCADE"),
         sqlite_autoincrement=True,
     )
     op.create_index("ix_access_rules_ae_title_pk", "access_rules", ["ae_title_pk"])
     op.create_index("ix_access_rules_peer_pk", "access_rules", ["peer_pk"])
+    op.create_index("ix_access_rules_group_pk", "access_rules", ["group_pk"])
+    op.create_table(
+        "move_destinations",
+        sa.Column("pk", KEY, nullable=False),
+        sa.Column("ae_title_pk", KEY, nullable=False),
+        sa.Column("peer_pk", KEY),
+        sa.Column("group_pk", KEY),
+        sa.PrimaryKeyConstraint("pk", name="pk_move_destinations"),
+        sa.CheckConstraint("(peer_pk IS NULL) <> (group_pk IS NULL)", name=op.f("ck_move_destinations_one")),
+        sa.ForeignKeyConstraint(
+            ["ae_title_pk"], ["ae_titles.pk"], name="fk_move_destinations_ae_title_pk", ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["peer_pk"], ["peers.pk"], name="fk_move_destinations_peer_pk", ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["group_pk"], ["peer_groups.pk"], name="fk_move_destinations_group_pk", ondelete="CASCADE"
+        ),
+        sa.UniqueConstraint("ae_title_pk", "peer_pk", name="uq_move_destinations_ae_title_pk_peer_pk"),
+        sa.UniqueConstraint("ae_title_pk", "group_pk", name="uq_move_destinations_ae_title_pk_group_pk"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_move_destinations_peer_pk", "move_destinations", ["peer_pk"])
+    op.create_index("ix_move_destinations_group_pk", "move_destinations", ["group_pk"])
     op.create_table(
         "studies",
         sa.Column("pk", KEY, nullable=False),
@@ -468,6 +751,7 @@ def _registry_and_holdings() -> None:
         sa.Column("path", TEXT),
         sa.Column("size_bytes", sa.BigInteger(), nullable=False),
         sa.Column("data_set_offset", sa.Integer(), nullable=False),
+        sa.Column("checksum", sa.LargeBinary()),
         sa.Column("source_ae_title", TEXT, nullable=False),
         sa.Column("received_at", TIMESTAMP, nullable=False),
         sa.Column("specific_character_set", TEXT),
@@ -477,7 +761,8 @@ def _registry_and_holdings() -> None:
         sa.UniqueConstraint("area_pk", "sop_instance_uid", name="uq_instances_area_pk_sop_instance_uid"),
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_instances_series_pk", "instances", ["series_pk"])
+    is_postgresql = op.get_context().dialect.name == "postgresql"
+    op.create_index("ix_instances_series_pk", "instances", ["series_pk", "pk"] if is_postgresql else ["series_pk"])
     op.create_table(
         "unfiled_instances",
         sa.Column("instance_pk", KEY, nullable=False, autoincrement=False),
@@ -505,3 +790,130 @@ def _registry_and_holdings() -> None:
         "ix_series_requests_scheduled_procedure_step_id", "series_requests", ["scheduled_procedure_step_id"]
     )
     op.create_index("ix_series_requests_series_pk", "series_requests", ["series_pk"])
+
+
+def _activity() -> None:
+    op.create_table(
+        "associations",
+        sa.Column("pk", KEY, nullable=False),
+        sa.Column("began_at", TIMESTAMP, nullable=False),
+        sa.Column("ended_at", TIMESTAMP),
+        sa.Column("node", TEXT, nullable=False),
+        sa.Column("worker", sa.SmallInteger(), nullable=False),
+        sa.Column("called_ae_title", TEXT, nullable=False),
+        sa.Column("calling_ae_title", TEXT, nullable=False),
+        sa.Column("peer_host", TEXT, nullable=False),
+        sa.Column("implementation_version_name", TEXT),
+        sa.Column("area", TEXT),
+        sa.Column("outcome", TEXT, nullable=False),
+        sa.Column("rejection", TEXT),
+        sa.Column("refused_operations", TEXT),
+        sa.Column("refused_because", TEXT),
+        sa.Column("reason", TEXT),
+        sa.Column("number_of_requests", sa.BigInteger(), nullable=False, server_default=sa.text("0")),
+        sa.Column("contexts_accepted", sa.Integer()),
+        sa.Column("contexts_refused", sa.Integer()),
+        sa.Column("number_of_operations", sa.BigInteger(), nullable=False, server_default=sa.text("0")),
+        sa.Column("received_bytes", sa.BigInteger(), nullable=False, server_default=sa.text("0")),
+        sa.Column("sent_bytes", sa.BigInteger(), nullable=False, server_default=sa.text("0")),
+        sa.PrimaryKeyConstraint("pk", name="pk_associations"),
+        sa.CheckConstraint(
+            "outcome IN ('open', 'released', 'aborted', 'rejected', 'closed', 'failed', 'lost')",
+            name=op.f("ck_associations_outcome"),
+        ),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_associations_began_at", "associations", ["began_at"])
+    op.create_index(
+        "ix_associations_open",
+        "associations",
+        ["node", "worker"],
+        sqlite_where=sa.text("outcome = 'open'"),
+        postgresql_where=sa.text("outcome = 'open'"),
+    )
+    op.create_table(
+        "operations",
+        sa.Column("pk", KEY, nullable=False),
+        sa.Column("association_pk", KEY, nullable=False),
+        sa.Column("operation", TEXT, nullable=False),
+        sa.Column("began_at", TIMESTAMP, nullable=False),
+        sa.Column("ended_at", TIMESTAMP, nullable=False),
+        sa.Column("number_of_requests", sa.BigInteger(), nullable=False, server_default=sa.text("0")),
+        sa.Column("information_model", TEXT),
+        sa.Column("level", TEXT),
+        sa.Column("move_destination", TEXT),
+        sa.Column("status", TEXT),
+        sa.Column("error_comment", TEXT),
+        sa.Column("number_of_matches", sa.BigInteger()),
+        sa.Column("sub_operations_completed", sa.BigInteger()),
+        sa.Column("sub_operations_failed", sa.BigInteger()),
+        sa.Column("sub_operations_warning", sa.BigInteger()),
+        sa.Column("number_replaced", sa.BigInteger()),
+        sa.Column("number_kept", sa.BigInteger()),
+        sa.Column("size_bytes", sa.BigInteger()),
+        sa.Column("duration_seconds", sa.Numeric(), nullable=False),
+        sa.Column("longest_seconds", sa.Numeric(), nullable=False),
+        sa.PrimaryKeyConstraint("pk", name="pk_operations"),
+        sa.ForeignKeyConstraint(
+            ["association_pk"], ["associations.pk"], name="fk_operations_association_pk", ondelete="CASCADE"
+        ),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_operations_association_pk", "operations", ["association_pk"])
+    op.create_index("ix_operations_began_at", "operations", ["began_at"])
+    op.create_table(
+        "received_by_day",
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("area", TEXT, nullable=False),
+        sa.Column("source_ae_title", TEXT, nullable=False),
+        sa.Column("modality", TEXT, nullable=False),
+        sa.Column("number_of_instances", sa.BigInteger(), nullable=False, server_default=sa.text("0")),
+        sa.Column("size_bytes", sa.BigInteger(), nullable=False, server_default=sa.text("0")),
+        sa.PrimaryKeyConstraint("day", "area", "source_ae_title", "modality", name="pk_received_by_day"),
+    )
+
+
+def _groups_and_network_rules() -> None:
+    op.create_table(
+        "peer_groups",
+        sa.Column("pk", KEY, nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("kind", TEXT, nullable=False),
+        sa.Column("created_at", TIMESTAMP, nullable=False),
+        sa.PrimaryKeyConstraint("pk", name="pk_peer_groups"),
+        sa.CheckConstraint("kind IN ('group', 'vendor')", name=op.f("ck_peer_groups_kind")),
+        sa.UniqueConstraint("name", name="uq_peer_groups_name"),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "peer_group_members",
+        sa.Column("pk", KEY, nullable=False),
+        sa.Column("group_pk", KEY, nullable=False),
+        sa.Column("peer_pk", KEY),
+        sa.Column("member_group_pk", KEY),
+        sa.PrimaryKeyConstraint("pk", name="pk_peer_group_members"),
+        sa.CheckConstraint("(peer_pk IS NULL) <> (member_group_pk IS NULL)", name=op.f("ck_peer_group_members_one")),
+        sa.ForeignKeyConstraint(
+            ["group_pk"], ["peer_groups.pk"], name="fk_peer_group_members_group_pk", ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["peer_pk"], ["peers.pk"], name="fk_peer_group_members_peer_pk", ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["member_group_pk"], ["peer_groups.pk"], name="fk_peer_group_members_member_group_pk", ondelete="CASCADE"
+        ),
+        sa.UniqueConstraint("group_pk", "peer_pk", name="uq_peer_group_members_group_pk_peer_pk"),
+        sa.UniqueConstraint("group_pk", "member_group_pk", name="uq_peer_group_members_group_pk_member_group_pk"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_peer_group_members_peer_pk", "peer_group_members", ["peer_pk"])
+    op.create_index("ix_peer_group_members_member_group_pk", "peer_group_members", ["member_group_pk"])
+    op.create_table(
+        "network_rules",
+        sa.Column("pk", KEY, nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("action", TEXT, nullable=False),
+        sa.Column("clients", TEXT, nullable=False),
+        sa.Column("created_at", TIMESTAMP, nullable=False),
+        sa.PrimaryKeyConstraint("pk", name="pk_network_rules"),
+        sa.CheckConstraint("action IN ('accept', 'close')", name=op.f("ck_network_rules_action")),
+        sqlite_autoincrement=True,
+    )

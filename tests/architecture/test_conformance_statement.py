@@ -11,10 +11,10 @@ from archive.dimse import status
 from archive.query.conditions import WITH_WILD_CARDS
 from archive.query.identifier import REQUEST_ATTRIBUTES
 from archive.query.model import SOP_CLASSES, Operation, accepted_negotiation
-from archive.services import failures, move
+from archive.services import batches, failures
 from archive.services.find import MAX_IDENTIFIER_BYTES
 from archive.settings import Settings
-from archive.upper_layer import proposal
+from archive.upper_layer import proposal, tls
 from archive.upper_layer.pdata import LARGEST_SENT_PDU_BYTES
 from tests.architecture.test_documents import ROOT, read, rows, section
 
@@ -143,6 +143,8 @@ def test_rejections_are_those_that_are_sent() -> None:
     sent = {
         (rejection.result, rejection.source, rejection.reason)
         for rejection in (
+            proposal.NO_REASON_GIVEN,
+            proposal.TEMPORARY_CONGESTION,
             proposal.APPLICATION_CONTEXT_NOT_SUPPORTED,
             proposal.CALLING_AE_TITLE_NOT_RECOGNIZED,
             proposal.CALLED_AE_TITLE_NOT_RECOGNIZED,
@@ -155,6 +157,41 @@ def test_rejections_are_those_that_are_sent() -> None:
     assert described == sent
 
 
+def test_tls_profiles_are_those_that_can_be_set() -> None:
+    described = {row[2].split()[0]: (row[1], row[3].split(", ")) for row in cells("### Secure transport")}
+    versions = {tls.ssl.TLSVersion.TLSv1_2: "1.2", tls.ssl.TLSVersion.TLSv1_3: "1.3"}
+
+    assert described == {
+        name: (
+            profile.section,
+            [words for version, words in versions.items() if profile.oldest <= version <= profile.newest],
+        )
+        for name, profile in tls.PROFILES.items()
+    }
+    assert "(default)" in PAGE.split(f"`{Settings().tls_profile}`")[1][:20]
+
+
+def test_cipher_suites_are_those_of_the_profiles() -> None:
+    table = section(PAGE, "### Secure transport").split("Cipher suites up to TLS 1.2:")[1]
+    described = {row[0]: row[1:] for row in rows(table)}
+    spoken = {
+        name: [registered_name(suite) for suite in profile.ciphers.split(":") if not suite.startswith("@")]
+        for name, profile in tls.PROFILES.items()
+    }
+
+    assert described == {
+        suite: ["yes" if suite in suites else "-" for suites in spoken.values()]
+        for suite in dict.fromkeys(suite for suites in spoken.values() for suite in suites)
+    }
+
+
+def registered_name(suite: str) -> str:
+    """The name of a cipher suite in the registry of IANA, from that of OpenSSL."""
+    exchange, cipher = re.fullmatch(r"((?:ECDHE|DHE)-(?:ECDSA|RSA))-(.+)", suite).groups()  # type: ignore[union-attr]
+    cipher = re.sub(r"AES(\d+)", r"AES_\1", cipher).replace("CCM8", "CCM_8").replace("POLY1305", "POLY1305_SHA256")
+    return f"TLS_{exchange}_WITH_{cipher}".replace("-", "_")
+
+
 @pytest.mark.parametrize(
     "heading, value",
     [
@@ -164,7 +201,7 @@ def test_rejections_are_those_that_are_sent() -> None:
         ("Maximum PDU size announced", f"{Settings().max_pdu} bytes"),
         ("Largest PDU sent", f"{LARGEST_SENT_PDU_BYTES} bytes"),
         ("Associations at a time", str(Settings().max_associations)),
-        ("Presentation contexts proposed at a time", str(move.MAX_CONTEXTS)),
+        ("Presentation contexts proposed at a time", str(batches.MAX_CONTEXTS)),
         ("Largest identifier", f"{MAX_IDENTIFIER_BYTES} bytes"),
         ("ACSE and ARTIM", f"{Settings().acse_timeout:g} s"),
         ("Between two commands", f"{Settings().idle_timeout:g} s"),

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, date, datetime
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -15,20 +16,24 @@ from typing import Any
 import click
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
-from sqlalchemy import Boolean, Column, Date, Integer, LargeBinary, Numeric, Text, Time, text
+from sqlalchemy import JSON, Boolean, Column, Date, Integer, LargeBinary, Numeric, Text, Time, text
 
 import archive as package
 from archive.cli import main as cli
 from archive.database import transaction
 from archive.database.engine import Database
 from archive.database.metadata import Timestamp
+from archive.index import report_rows, reports
 from archive.index import tables as index_tables
+from archive.index.activity import Source
+from archive.index.reports import Report
 from archive.lifecycle import founding
 from archive.registry import tables as registry_tables
 from scripts.background import Background, free_port
 from tests.fix_archive import FoundedArchive
 from tests.fix_dcmtk import Dcmtk
 from tests.fix_instances import ct, instance
+from tests.sql.fix_activity import association, find, happened, operation, store
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -206,6 +211,7 @@ def kind(column: Column[Any]) -> str:
         Integer: "integer",
         Numeric: "number",
         LargeBinary: "bytes",
+        JSON: "JSON",
         Text: "text",
     }
     return next(word for each, word in kinds.items() if isinstance(column.type, each))
@@ -215,6 +221,14 @@ def expanded(pattern: str) -> list[str]:
     """`a_{b,c}_d` as the names it stands for."""
     choices = [found.split(",") for found in _BRACES.findall(pattern)]
     return [_BRACES.sub("{}", pattern).format(*chosen) for chosen in product(*choices)]
+
+
+@pytest.mark.parametrize("report", reports.REPORTS.values(), ids=lambda report: report.name)
+def test_the_reference_describes_every_column_of_a_view_with_its_type(report: Report) -> None:
+    described = section(read(DATABASE_PAGE), f"### {report.view}")
+    columns = [(names.strip("`"), type_name) for names, type_name, meaning in rows(described) if meaning]
+
+    assert columns == [(name, report_rows.kind(column.type)) for name, column in report.columns.items()]
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -238,8 +252,13 @@ def test_the_reference_answers_ten_questions() -> None:
 
 
 def small_archive(database: Database, data: Path) -> None:
-    """Three patients with a study each, and one with two; an instance sent twice, and one that contradicts another."""
+    """Three patients with a study each, and one with two; an instance sent twice, and one that contradicts another.
+
+    A scanner stored, a workstation asked, a stranger was not let in.
+    """
     founding.found(database, data)
+    archive = FoundedArchive(database, data)
+    archive.set_area(max_studies=100)
     anna: dict[str, Any] = {"patient": 1, "PatientName": "Müller^Anna", "PatientID": "P000001"}
     john: dict[str, Any] = {"patient": 2, "PatientName": "Smith^John", "PatientID": "P000002"}
     taro: dict[str, Any] = {
@@ -247,7 +266,7 @@ def small_archive(database: Database, data: Path) -> None:
         "PatientName": "Yamada^Tarou=山田^太郎=やまだ^たろう",
         "PatientID": "P000003",
     }
-    FoundedArchive(database, data).store(
+    archive.store(
         *(ct(study=1, series=1, number=number, **anna) for number in (1, 2, 3)),
         ct(study=1, series=2, number=4, **anna),
         instance(study=2, SOPClassUID=MRImageStorage, Modality="MR", side_pixels=256, **anna),
@@ -255,6 +274,38 @@ def small_archive(database: Database, data: Path) -> None:
         ct(study=3, number=2, AccessionNumber="A000002", PatientSex="M", **john),
         instance(study=4, transfer_syntax=ExplicitVRLittleEndian, side_pixels=256, **taro),
         ct(study=1, series=1, number=3, **anna),
+    )
+    small_access_log(database)
+
+
+def small_access_log(database: Database) -> None:
+    """What a scanner, a workstation and a stranger did in March, and what came in two months."""
+    at = datetime(2026, 3, 1, 14, 5, tzinfo=UTC)
+    stranger = {
+        "calling_ae_title": "STRANGER",
+        "peer_host": "10.9.9.9",
+        "outcome": "rejected",
+        "rejection": "1/1/3",
+        "reason": "no rule at ARCHIVE lets STRANGER from 10.9.9.9 echo",
+        "number_of_requests": 12,
+    }
+    move = {"level": "STUDY", "move_destination": "WS2", "sub_operations_completed": 200, "size_bytes": 100_000_000}
+    happened(
+        database,
+        (association(at), store(at, 90)),
+        (
+            association(at, calling_ae_title="WS1", peer_host="10.1.2.4"),
+            *(find(at, seconds) for seconds in (0.25, 1.5, 2.5)),
+            operation("C-MOVE", at, 12.5, **move),
+            operation("C-MOVE", at, 0.25, status="A801", error_comment="WS9 is not a peer of ours"),
+        ),
+        (association(at, **stranger),),
+        received={
+            Source(date(2026, 2, 27), "ARCHIVE", "CT1", "CT"): (100, 50_000_000),
+            Source(date(2026, 2, 28), "ARCHIVE", "CT1", "CT"): (50, 25_000_000),
+            Source(date(2026, 3, 1), "ARCHIVE", "CT1", "CT"): (90, 45_000_000),
+            Source(date(2026, 3, 1), "ARCHIVE", "MR1", "MR"): (40, 5_000_000),
+        },
     )
 
 

@@ -28,6 +28,8 @@ def test_defaults_are_those_of_the_code() -> None:
 def test_the_environment_variables_are_those_that_are_read() -> None:
     variables = {cells[2]: name for name, cells in DESCRIBED.items()}
     given = {"data": "d", "database": "e", "host": "h", "log_level": "error", "log_format": "json", "log_file": "f"}
+    given |= {"tls_crl_check": "chain", "tls_client_certificate": "ignored", "tls_profile": "bcp195-extended"}
+    given |= {"host_lookup": "on"}
     values = {name: given.get(name, "4096") for name in FIELDS} | {"workers": "3"}
 
     loaded = settings.load({"config": None}, {variable: values[name] for variable, name in variables.items()})
@@ -35,10 +37,10 @@ def test_the_environment_variables_are_those_that_are_read() -> None:
     assert {name: str(getattr(loaded, name)).removesuffix(".0") for name in FIELDS} == values
 
 
-def test_every_setting_is_an_option_of_serve() -> None:
+def test_every_setting_but_secrets_is_an_option_of_serve() -> None:
     options = {name for parameter in serve.params if isinstance(parameter, click.Option) for name in parameter.opts}
 
-    assert {f"--{name.replace('_', '-')}" for name in FIELDS} == options - {"--config"}
+    assert {f"--{name.replace('_', '-')}" for name in FIELDS if name not in settings.SECRETS} == options - {"--config"}
 
 
 def test_the_settings_file_that_is_shown_can_be_used(tmp_path) -> None:

@@ -14,7 +14,7 @@ from archive.database import migrate, transaction
 from archive.database.engine import Database
 from archive.database.metadata import metadata
 from archive.errors import SchemaOutOfDate
-from archive.index import tables as index_tables  # noqa: F401 - fills the metadata
+from archive.index import reports  # noqa: F401 - fills the metadata with tables and views
 from archive.registry import tables as registry_tables  # noqa: F401 - fills the metadata
 
 _POSTGRESQL = (
@@ -23,6 +23,7 @@ _POSTGRESQL = (
     """SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid)
          FROM pg_constraint WHERE connamespace = 'public'::regnamespace""",
     "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
+    "SELECT viewname, definition FROM pg_views WHERE schemaname = 'public'",
 )
 _SQLITE = "SELECT tbl_name, type, name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'"
 
@@ -39,12 +40,12 @@ def _schema(connection: Connection) -> set[tuple[object, ...]]:
 def _sqlite_parts(table: str, kind: str, name: str, statement: str) -> Iterator[tuple[str, str, str]]:
     """A CREATE TABLE as its columns and constraints, wherever they are written; an index as it is."""
     one_line = " ".join(statement.split())
-    if kind == "index":
+    if kind in ("index", "view"):
         yield table, name, one_line
         return
     body = one_line[one_line.index("(") + 1 : one_line.rindex(")")]
     for part in _split(body):
-        for piece in re.split(r" (?=CONSTRAINT )", part):
+        for piece in filter(str.strip, re.split(r" (?=CONSTRAINT )", part)):
             yield table, kind, piece.strip()
 
 

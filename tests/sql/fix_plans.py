@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, event, insert
 
-from archive.index.tables import instances, patients, series, series_requests, studies, study_usage
+from archive.index.tables import evictions, instances, patients, series, series_requests, studies, study_usage
 from tests.sql.fix_holdings import CT, MOMENT
 
 PATIENTS = 4000
@@ -25,11 +25,14 @@ _SQLITE_STEP = re.compile(r"(SCAN|SEARCH) (\S+)(?: USING (?:COVERING )?(INTEGER 
 
 @dataclass(slots=True)
 class Plan:
-    """How one statement is executed. `indexes`: what is looked up in which index; `read_whole`: tables without one."""
+    """How one statement is executed. `indexes`: what is looked up in which index; `read_whole`: tables without one;
+    `sorts`: whether the order has to be made.
+    """
 
     statement: str
     indexes: dict[str, str] = field(default_factory=dict)
     read_whole: set[str] = field(default_factory=set)
+    sorts: bool = False
 
     def looks_up(self, index: str, column: str) -> bool:
         """Whether `column` is looked up in `index`."""
@@ -40,9 +43,9 @@ def plans(connection: Connection, work: Callable[[Connection], object]) -> list[
     """Do the work and return the plan of each of its statements."""
     executed: list[tuple[str, Any]] = []
 
-    def note(_connection: object, _cursor: object, statement: str, parameters: Any, *_rest: object) -> None:
+    def note(_c: object, _cursor: object, statement: str, parameters: Any, _context: object, is_many: bool) -> None:
         if statement.startswith(("SELECT", "INSERT", "UPDATE", "DELETE")):
-            executed.append((statement, parameters))
+            executed.append((statement, parameters[0] if is_many else parameters))
 
     event.listen(connection, "before_cursor_execute", note)
     try:
@@ -62,6 +65,7 @@ def _explain_postgresql(connection: Connection, statement: str, parameters: Any)
             plan.indexes[node["Index Name"]] = plan.indexes.get(node["Index Name"], "") + looked_up
         if node["Node Type"] == "Seq Scan" or ("Index Name" in node and "Index Cond" not in node):
             plan.read_whole.add(node.get("Relation Name", node.get("Index Name", "")))
+        plan.sorts |= node["Node Type"] == "Sort"
     return plan
 
 
@@ -75,6 +79,7 @@ def _explain_sqlite(connection: Connection, statement: str, parameters: Any) -> 
     plan = Plan(statement)
     names = _unique_constraints(connection)
     for *_, detail in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters):
+        plan.sorts |= "TEMP B-TREE" in detail
         step = _SQLITE_STEP.match(detail)
         if step is None:
             continue
@@ -127,6 +132,7 @@ def fill(connection: Connection, area_pk: int) -> None:
         ],
     )
     counters = {"area_pk": area_pk, "number_of_series": 2, "number_of_instances": 4, "size_bytes": 4}
+    counters |= {"is_evictable": True}
     connection.execute(
         insert(study_usage),
         [counters | {"study_pk": n, "last_stored_at": MOMENT + timedelta(seconds=n % 1777)} for n in everybody],
@@ -154,5 +160,14 @@ def fill(connection: Connection, area_pk: int) -> None:
             | {"sop_instance_uid": f"1.3.{2 * pk + k}", "path": f"{2 * pk + k}"}
             for n, pk, _ in made
             for k in (0, 1)
+        ],
+    )
+    went = {"area_pk": area_pk, "is_whole_study": True, "number_of_instances": 4, "size_bytes": 4}
+    connection.execute(
+        insert(evictions),
+        [
+            went
+            | {"study_instance_uid": f"1.4.{n}", "reason": "max_studies", "evicted_at": MOMENT + timedelta(seconds=n)}
+            for n in range(PATIENTS)
         ],
     )

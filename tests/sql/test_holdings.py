@@ -4,7 +4,7 @@ from datetime import date
 
 from archive.database import transaction
 from archive.dicom.attributes import BY_KEYWORD, Level
-from archive.index import holdings
+from archive.index import holdings, housekeeping
 from archive.query.conditions import condition
 from archive.query.model import Key, Model, Options, Query
 from tests.fix_archive import FoundedArchive
@@ -65,4 +65,4 @@ def test_an_area_tells_what_is_left_in_it(founded: FoundedArchive) -> None:
 
     with transaction.read(founded.database) as connection:
         assert holdings.studies_left(connection, founded.area.pk) == 2
-        assert holdings.deletions_left(connection, founded.area.pk) == 1
+        assert housekeeping.backlog(connection, founded.area.pk) == housekeeping.Backlog(1, 0)

@@ -6,6 +6,7 @@ these two questions read all patients or studies.
 """
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from functools import cache
 from typing import Any
 
@@ -15,7 +16,7 @@ from sqlalchemy import Connection, text
 from archive.database import transaction
 from archive.database.engine import Database
 from archive.dicom.attributes import Level
-from archive.index import checks, holdings, locate, remove, upsert
+from archive.index import checks, evictable, holdings, locate, remove, upsert
 from archive.index import select as questions
 from archive.index.record import Duplicates
 from archive.query.model import Model, Options, Query
@@ -31,6 +32,7 @@ SERIES_OF_STUDY = "uq_series_study_pk_series_instance_uid"
 BY_SERIES_UID = "ix_series_area_pk_series_instance_uid"
 BY_MODALITY = "ix_series_area_pk_modality_study_pk"
 INSTANCES_OF_SERIES = "ix_instances_series_pk"
+EVICTABLE = "ix_study_usage_evictable"
 BY_SOP_INSTANCE_UID = "uq_instances_area_pk_sop_instance_uid"
 
 
@@ -333,3 +335,59 @@ def test_a_shown_study_looks_up_its_series(filled, connection):
     found = plans(connection, lambda opened: holdings.series_of(opened, N))
 
     assert_indexed(found, **{SERIES_OF_STUDY: "study_pk"})
+
+
+def test_studies_that_may_go_come_in_the_order_of_their_index(filled, connection):
+    def first_pages(opened: Connection) -> None:
+        candidates = evictable.studies_in_order(opened, filled.area_pk)
+        for _ in range(250):
+            next(candidates)
+
+    found = plans(connection, first_pages)
+
+    assert len(found) == 3
+    assert_indexed(found[:1], **{EVICTABLE: "area_pk"})
+    assert_indexed(found[1:], **{EVICTABLE: "last_stored_at"})
+    assert not any(plan.sorts for plan in found)
+
+
+def test_studies_that_are_too_old_are_looked_up(filled, connection):
+    found = plans(
+        connection,
+        lambda opened: next(
+            evictable.studies_in_order(opened, filled.area_pk, stored_before=MOMENT + timedelta(seconds=3))
+        ),
+    )
+
+    assert_indexed(found, **{EVICTABLE: "last_stored_at"})
+
+
+def test_the_oldest_instances_of_a_study_are_looked_up_series_by_series(filled, connection):
+    found = plans(connection, lambda opened: list(evictable.oldest_instances(opened, N)))
+
+    assert_indexed(found, **{SERIES_OF_STUDY: "study_pk", INSTANCES_OF_SERIES: "series_pk"})
+    assert_indexed(found[1:], **{INSTANCES_OF_SERIES: "pk"})
+    assert not any(plan.sorts for plan in found)
+
+
+def test_a_study_that_shrinks_looks_up_what_goes(filled, connection):
+    found = plans(
+        connection,
+        lambda opened: remove.remove_instances(opened, filled.area_pk, N, [4 * N, 4 * N + 1], 0, "evicted", MOMENT),
+    )
+
+    assert_indexed(found, pk_instances="pk")
+
+
+def test_a_pin_looks_up_its_study(filled, connection):
+    found = plans(connection, lambda opened: evictable.pin(opened, N, is_pinned=True))
+
+    assert_indexed(found, pk_study_usage="study_pk")
+
+
+def test_what_went_from_an_area_last_is_looked_up(filled, connection):
+    found = plans(
+        connection, lambda opened: evictable.noted(opened, filled.area_pk, MOMENT + timedelta(seconds=3000), None, 10)
+    )
+
+    assert_indexed(found, ix_evictions_area_pk_evicted_at="evicted_at")

@@ -62,6 +62,17 @@ def test_a_prepared_insert_tells_whether_the_row_was_there(founded: FoundedArchi
     assert transaction.write(founded.database, insert_it) == 0
 
 
+def test_many_rows_at_once_tell_how_many_were_new(founded: FoundedArchive):
+    values = {**_STUDY, **_patient(founded)}
+
+    def insert_them(connection: Any, *uids: str) -> int:
+        return _insert_study.run_many(connection, ({**values, "study_instance_uid": uid} for uid in uids))
+
+    assert transaction.write(founded.database, lambda connection: insert_them(connection, "1.1", "1.2", "1.3")) == 3
+    assert transaction.write(founded.database, lambda connection: insert_them(connection, "1.3", "1.4", "1.1")) == 1
+    assert _study(founded, "1.4") == _study(founded, "1.1")
+
+
 def test_constants_of_a_prepared_statement_stay_when_values_change(founded: FoundedArchive):
     rename = Prepared(
         lambda _: update(studies).where(studies.c.study_instance_uid == bindparam("uid")).values(study_description="X")

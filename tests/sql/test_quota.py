@@ -8,22 +8,26 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import event, func, insert, select, update
 
 from archive.database import transaction
 from archive.database.engine import Database
-from archive.errors import OutOfResources
-from archive.index import evictable
-from archive.index.tables import deletions, evictions, instances, studies, study_usage, unfiled_instances
-from archive.lifecycle import evict
+from archive.dicom import part10
+from archive.errors import Misconfigured, OutOfResources
+from archive.index import evictable, upsert
+from archive.index.record import Duplicates, Record
+from archive.index.tables import deletions, evictions, instances, series, studies, study_usage, unfiled_instances
+from archive.lifecycle import evict, reconcile
+from archive.lifecycle.evict import Disks, Eviction
 from archive.lifecycle.store import Store
-from archive.registry import changes, snapshot
+from archive.registry import changes
 from archive.registry.snapshot import Area
 from archive.server.housekeeping import Housekeeping
-from archive.storage.local import LocalArea
+from archive.storage.disk import Disk
+from archive.storage.paths import new_path
 from tests.fix_archive import FoundedArchive
 from tests.fix_instances import encoded, instance
-from tests.sql.fix_holdings import Shelf
+from tests.sql.fix_holdings import MOMENT, Shelf, record, study_uid
 
 SENDERS = 8
 
@@ -34,15 +38,37 @@ def shelf(founded: FoundedArchive) -> Shelf:
 
 
 @pytest.fixture
-def limit(founded: FoundedArchive) -> Callable[..., None]:
-    """`limit(max_studies=2)`: an area that evicts, within these limits."""
+def limit(founded: FoundedArchive) -> Callable[..., list[Eviction]]:
+    """`limit(max_studies=2)`: an area that evicts, brought within these limits."""
 
-    def work(connection, **settings: Any) -> None:
-        changes.set_area(connection, founded.area.name, {"on_full": "evict", **settings})
-        area = snapshot.read(connection).areas[founded.area.name]
-        evict.follow_policy(connection, area, 0, datetime.now(UTC), None)
+    def work(**settings: Any) -> list[Eviction]:
+        _set(founded, **{"on_full": "evict", **settings})
+        return _enforce(founded)
 
-    return lambda **settings: transaction.write(founded.database, lambda connection: work(connection, **settings))
+    return work
+
+
+def _set(founded: FoundedArchive, **settings: Any) -> None:
+    """Change the limits, and let everything be that is too much."""
+
+    def work(connection) -> None:
+        changes.set_area(connection, founded.area.name, settings)
+        evict.follow_policy(connection, founded.area)
+
+    transaction.write(founded.database, work)
+
+
+def _disks(founded: FoundedArchive) -> Disks:
+    return Disks.of(founded.area, founded.data, founded.database)
+
+
+def _enforce(founded: FoundedArchive) -> list[Eviction]:
+    return list(evict.enforce(founded.database, founded.area, 0, _disks(founded)))
+
+
+def _due(founded: FoundedArchive) -> list[Eviction]:
+    with transaction.read(founded.database) as connection:
+        return list(evict.due(connection, founded.area, _disks(founded), datetime.now(UTC)))
 
 
 def _studies(shelf: Shelf) -> set[str]:
@@ -236,7 +262,7 @@ def test_housekeeping_keeps_the_disk_from_getting_full(
     limit(min_free_bytes=1_000_000)
     founded.store(*(instance(study=n) for n in range(4)))
     lacking = 2 * shelf.rows(instances)[0].size_bytes - 10
-    monkeypatch.setattr(LocalArea, "free_bytes", lambda area: 1_000_000 - lacking)
+    monkeypatch.setattr(Disk, "free_bytes", lambda disk: 1_000_000 - lacking)
     keeper = Housekeeping(founded.database, founded.data)
     monkeypatch.setattr(keeper, "unlink_some", lambda: 0)
 
@@ -249,7 +275,7 @@ def test_housekeeping_keeps_the_disk_from_getting_full(
 
 def test_a_full_disk_refuses_where_nothing_is_evicted(founded, shelf: Shelf, limit, monkeypatch):
     limit(min_free_bytes=1_000_000, on_full="reject")
-    monkeypatch.setattr(LocalArea, "free_bytes", lambda area: 1_000_100)
+    monkeypatch.setattr(Disk, "free_bytes", lambda disk: 1_000_100)
 
     with pytest.raises(OutOfResources, match="disk"):
         founded.store(instance())
@@ -259,17 +285,352 @@ def test_a_full_disk_refuses_where_nothing_is_evicted(founded, shelf: Shelf, lim
 
 def test_a_dry_run_names_what_would_go_and_changes_nothing(founded: FoundedArchive, shelf: Shelf):
     founded.store(*(instance(study=n) for n in range(4)))
-    transaction.write(
-        founded.database,
-        lambda connection: changes.set_area(connection, founded.area.name, {"max_studies": 3, "on_full": "evict"}),
-    )
-    transaction.write(founded.database, lambda connection: evictable.follow_policy(connection, founded.area.pk))
+    _set(founded, max_studies=3, on_full="evict")
 
-    with transaction.read(founded.database) as connection:
-        due = list(evict.due(connection, founded.area, datetime.now(UTC), None))
+    due = _due(founded)
 
     assert [each.study.study_instance_uid for each in due] == [_uid(0)]
     assert len(_studies(shelf)) == 4
+
+
+def test_a_dry_run_says_exactly_what_a_real_one_takes(founded: FoundedArchive, shelf: Shelf):
+    """Study 1 is too old, 2 too large in part, 3 too large by its one instance; then 2, shrunk, and 4 are too much."""
+    limit_bytes = 3 * _stored_bytes() - 10
+    founded.store(instance(study=1))
+    founded.store(*(instance(study=2, number=n) for n in range(5)))
+    founded.store(instance(study=3, side_pixels=160))
+    founded.store(*(instance(study=n) for n in (4, 5, 6)))
+    _make_old(founded, 1, days=400)
+    _set(founded, max_age_days=365, max_study_bytes=limit_bytes, max_bytes=2 * _stored_bytes() + 20, on_full="evict")
+
+    due = _due(founded)
+    took = _enforce(founded)
+
+    assert [(each.study.study_instance_uid, each.is_whole_study, each.number_of_instances) for each in due] == [
+        (_uid(1), True, 1),
+        (_uid(2), False, 3),
+        (_uid(3), True, 1),
+        (_uid(2), True, 2),
+        (_uid(4), True, 1),
+    ]
+    assert [_facts(each) for each in took] == [_facts(each) for each in due]
+    assert [_noted(row) for row in shelf.rows(evictions)] == [_facts(each) for each in due]
+    assert _studies(shelf) == {_uid(5), _uid(6)}
+    assert _due(founded) == []
+    shelf.assert_sound()
+
+
+def _facts(eviction: Eviction) -> tuple[str, bool, int, int, str]:
+    uid, reason = eviction.study.study_instance_uid, eviction.reason.value
+    return uid, eviction.is_whole_study, eviction.number_of_instances, eviction.size_bytes, reason
+
+
+def _noted(row: Any) -> tuple[str, bool, int, int, str]:
+    return row.study_instance_uid, row.is_whole_study, row.number_of_instances, row.size_bytes, row.reason
+
+
+def _stored_bytes() -> int:
+    """Bytes of the file of a small instance, as the archive counts them."""
+    first = instance()
+    meta = part10.file_meta(first.SOPClassUID, first.SOPInstanceUID, first.file_meta.TransferSyntaxUID, "STORESCU")
+    return len(encoded(first)) + len(meta)
+
+
+def test_a_large_surplus_goes_in_several_transactions(founded: FoundedArchive, shelf: Shelf, monkeypatch):
+    founded.store(*(instance(study=n) for n in range(6)))
+    _set(founded, max_studies=1, on_full="evict")
+    monkeypatch.setattr(evict, "INSTANCES_IN_ONE_TRANSACTION", 2)
+    commits: list[int] = []
+    event.listen(founded.database.engine, "commit", lambda connection: commits.append(1))
+
+    took = _enforce(founded)
+
+    assert len(took) == 5
+    assert len(commits) >= 3
+    assert _studies(shelf) == {_uid(5)}
+    shelf.assert_sound()
+
+
+def test_a_store_makes_room_for_itself_and_leaves_the_rest_of_a_lowered_limit(founded: FoundedArchive, shelf: Shelf):
+    founded.store(*(instance(study=n) for n in range(6)))
+    _set(founded, max_studies=2, on_full="evict")
+
+    founded.store(instance(study=7))
+
+    assert _studies(shelf) == {_uid(n) for n in (1, 2, 3, 4, 5, 7)}
+    assert len(_enforce(founded)) == 4
+    shelf.assert_sound()
+
+
+@pytest.mark.parametrize("on_full", ["reject", "evict"])
+def test_an_area_over_a_lowered_limit_takes_more_of_the_studies_it_holds(founded, shelf: Shelf, on_full: str):
+    founded.store(instance(study=1), instance(study=2))
+    _pin(founded, 1)
+    _pin(founded, 2)
+    _set(founded, max_studies=1, on_full=on_full)
+
+    founded.store(instance(study=1, number=2))
+    with pytest.raises(OutOfResources, match="max_studies"):
+        founded.store(instance(study=3))
+
+    assert shelf.usage().number_of_instances == 3
+    assert shelf.rows(evictions) == []
+    shelf.assert_sound()
+
+
+@pytest.mark.parametrize("which", ["max_study_bytes", "max_bytes"])
+def test_an_area_over_a_lowered_limit_lets_an_instance_be_replaced_by_one_that_is_no_larger(founded, shelf, which: str):
+    founded.store(instance(number=1), instance(number=2))
+    _set(founded, **{which: _stored_bytes() + 500}, on_full="reject")
+
+    founded.store(instance(number=1))
+    with pytest.raises(OutOfResources, match=which):
+        founded.store(instance(number=3))
+
+    assert shelf.usage().number_of_instances == 2
+    shelf.assert_sound()
+
+
+def test_a_limit_that_was_lowered_holds_for_an_association_that_is_older(founded: FoundedArchive, shelf: Shelf, limit):
+    limit(max_studies=5)
+    sink = Store(founded.database, founded.data).sink(founded.area, "STORESCU")
+    founded.store(instance(study=1), instance(study=2))
+    limit(max_studies=2)
+
+    data_set = instance(study=3)
+    with sink.begin(data_set.SOPClassUID, data_set.SOPInstanceUID, data_set.file_meta.TransferSyntaxUID) as incoming:
+        incoming.write(memoryview(encoded(data_set)))
+        incoming.finish()
+
+    assert _studies(shelf) == {_uid(2), _uid(3)}
+
+
+def test_the_oldest_instances_of_several_series_go_in_the_order_they_came(
+    founded: FoundedArchive, shelf: Shelf, monkeypatch
+):
+    monkeypatch.setattr(evictable, "_INSTANCES_IN_ONE_FETCH", 2)
+    came = [instance(series=number % 3, number=number) for number in range(9)]
+    founded.store(*came[:4], *came[5:], came[4], came[0])  # the last replaces the first, and is the youngest
+
+    with transaction.read(founded.database) as connection:
+        found = [each.sop_instance_uid for each in evictable.oldest_instances(connection, shelf.one(studies).pk)]
+
+    assert found == [each.SOPInstanceUID for each in (*came[1:4], *came[5:], came[4], came[0])]
+
+
+def test_shrinking_a_study_takes_series_that_hold_nothing_any_more(founded: FoundedArchive, shelf: Shelf):
+    founded.store(*(instance(series=number // 2, number=number) for number in range(6)))
+    _set(founded, max_study_bytes=3 * _stored_bytes() + 20, on_full="evict")
+
+    (took,) = _enforce(founded)
+
+    assert (took.is_whole_study, took.number_of_instances) == (False, 3)
+    assert [row.number_of_instances for row in shelf.rows(series)] == [1, 2]
+    shelf.assert_sound()
+
+
+def test_housekeeping_keeps_headroom_that_stores_do_not_touch(founded: FoundedArchive, shelf: Shelf, limit):
+    size_bytes = _stored_bytes()
+    limit(max_bytes=5 * size_bytes + 20, headroom_bytes=2 * size_bytes)
+    founded.store(*(instance(study=n) for n in range(5)))
+    stored = len(_studies(shelf))
+
+    Housekeeping(founded.database, founded.data).round()
+
+    assert stored == 5
+    assert _studies(shelf) == {_uid(n) for n in (2, 3, 4)}
+    assert {row.reason for row in shelf.rows(evictions)} == {"max_bytes"}
+    assert _due(founded) == []
+
+
+def test_headroom_alone_never_takes_the_study_that_was_stored_to_last(founded: FoundedArchive, shelf: Shelf, limit):
+    limit(max_bytes=2 * _stored_bytes() + 20, headroom_bytes=_stored_bytes() + 20)
+    founded.store(instance(study=1), instance(study=2))
+    founded.store(instance(study=2, number=2))
+
+    Housekeeping(founded.database, founded.data).round()
+
+    assert _studies(shelf) == {_uid(2)}
+    assert shelf.usage().number_of_instances == 2
+
+
+def test_headroom_leaves_the_number_of_studies_alone(founded: FoundedArchive, shelf: Shelf, limit):
+    limit(max_studies=3, max_study_bytes=10**9, headroom_bytes=10**6)
+    founded.store(*(instance(study=n) for n in range(3)))
+
+    assert Housekeeping(founded.database, founded.data).round() is False
+    assert len(_studies(shelf)) == 3
+
+
+def test_as_much_headroom_as_room_is_refused(founded: FoundedArchive):
+    with pytest.raises(Misconfigured, match="headroom"):
+        _set(founded, max_bytes=1000, headroom_bytes=1000)
+
+
+def test_an_eviction_says_whose_instance_needed_the_room(founded: FoundedArchive, shelf: Shelf, limit):
+    limit(max_studies=1)
+
+    founded.store(instance(study=1), instance(study=2))
+
+    assert shelf.one(evictions).caused_by_ae_title == "STORESCU"
+
+
+def test_a_study_that_missed_the_change_of_policy_is_found_by_housekeeping(founded: FoundedArchive, shelf: Shelf):
+    founded.store(instance(study=1), instance(study=2))
+    transaction.write(
+        founded.database,
+        lambda connection: changes.set_area(connection, founded.area.name, {"max_studies": 1, "on_full": "evict"}),
+    )
+
+    Housekeeping(founded.database, founded.data).round()
+
+    assert _studies(shelf) == {_uid(2)}
+
+
+def test_a_disk_where_only_the_database_is_refuses_although_the_area_evicts(
+    founded: FoundedArchive, shelf: Shelf, limit, dialect: str, monkeypatch
+):
+    limit(min_free_bytes=1_000_000)
+    founded.store(instance(study=1))
+    of_database = founded.database.folder
+    monkeypatch.setattr(Disk, "is_that_of", lambda one, other: False)
+    monkeypatch.setattr(Disk, "free_bytes", lambda disk: 1_000_100 if disk._folder == of_database else 10**9)
+
+    if dialect == "sqlite":
+        with pytest.raises(OutOfResources, match="disk of the database"):
+            founded.store(instance(study=2))
+    else:
+        founded.store(instance(study=2))
+
+    assert len(_studies(shelf)) == (1 if dialect == "sqlite" else 2)
+    assert shelf.rows(evictions) == []
+
+
+def test_a_file_that_is_written_already_needs_no_room_a_second_time(founded, shelf: Shelf, limit, monkeypatch):
+    limit(min_free_bytes=1_000_000, on_full="reject")
+    monkeypatch.setattr(Disk, "free_bytes", lambda disk: 1_000_000)
+
+    founded.store(instance(study=1, side_pixels=256))
+    with pytest.raises(OutOfResources, match="disk"):
+        founded.store(instance(study=2))
+
+    assert _studies(shelf) == {_uid(1)}
+
+
+# What dcmqrscp gets wrong about its limits.
+
+
+def test_more_than_500_studies_are_held_where_the_quota_says_so(shelf: Shelf, founded: FoundedArchive):
+    """dcmqrscp holds 500 at most."""
+    _set(founded, max_studies=505, on_full="evict")
+    _store_records(founded, shelf, *(record(study=n, received_at=MOMENT + timedelta(seconds=n)) for n in range(510)))
+
+    assert {row.study_instance_uid for row in shelf.rows(studies)} == {study_uid(1, n) for n in range(5, 510)}
+    shelf.assert_sound()
+
+
+def test_a_study_may_be_larger_than_4_gib(shelf: Shelf, founded: FoundedArchive):
+    """dcmqrscp: 1 GiB at most, and sizes of 32 bits."""
+    _set(founded, max_study_bytes=20 * 2**30, on_full="evict")
+
+    _store_records(founded, shelf, *(record(number=n, size_bytes=6 * 2**30) for n in range(4)))
+
+    assert shelf.usage().size_bytes == 18 * 2**30
+    assert shelf.one(evictions).size_bytes == 6 * 2**30
+    shelf.assert_sound()
+
+
+def test_the_same_instance_in_two_studies_wipes_nothing(founded: FoundedArchive, shelf: Shelf, limit):
+    """dcmqrscp: counters go below zero, and unrelated studies and files are deleted."""
+    limit(max_studies=10, max_study_bytes=10 * _stored_bytes())
+    founded.store(instance(study=9), instance(study=8))
+    moving = {"SOPInstanceUID": instance().SOPInstanceUID}
+
+    founded.store(instance(study=1, **moving), instance(study=2, **moving), instance(study=1, **moving))
+
+    assert _studies(shelf) == {_uid(1), _uid(8), _uid(9)}
+    assert shelf.rows(evictions) == []
+    assert shelf.usage().number_of_instances == 3
+    shelf.assert_sound()
+
+
+def test_a_study_goes_and_none_whose_uid_begins_with_its(founded: FoundedArchive, shelf: Shelf, limit):
+    """dcmqrscp compares UIDs by the length of the one that goes: with 5.1 go 5.10 and 5.11."""
+    limit(max_studies=3)
+    uids = ("1.2.5.1", "1.2.5.10", "1.2.5.11")
+    founded.store(*(instance(number=n, series=n, StudyInstanceUID=uid) for n, uid in enumerate(uids)))
+
+    founded.store(instance(study=4))
+
+    assert _studies(shelf) == {"1.2.5.10", "1.2.5.11", _uid(4)}
+
+
+def test_a_lowered_number_of_studies_is_kept_to_by_the_stores_that_follow(founded: FoundedArchive, shelf: Shelf, limit):
+    """dcmqrscp stops evicting once it holds more than the limit."""
+    limit(max_studies=6)
+    founded.store(*(instance(study=n) for n in range(6)))
+    limit(max_studies=3)
+
+    founded.store(instance(study=7), instance(study=8))
+
+    assert _studies(shelf) == {_uid(5), _uid(7), _uid(8)}
+
+
+def test_studies_stored_within_a_second_go_in_their_order(shelf: Shelf, founded: FoundedArchive):
+    """dcmqrscp tells studies apart by whole seconds."""
+    _set(founded, max_studies=2, on_full="evict")
+    touched = [(1, 1), (2, 1), (1, 2), (3, 1)]
+
+    _store_records(
+        founded,
+        shelf,
+        *(
+            record(study=study, number=number, received_at=MOMENT + timedelta(microseconds=after))
+            for after, (study, number) in enumerate(touched)
+        ),
+    )
+
+    assert {row.study_instance_uid for row in shelf.rows(studies)} == {study_uid(1, 1), study_uid(1, 3)}
+
+
+def test_a_study_of_more_than_10000_instances_shrinks_at_once(shelf: Shelf, founded: FoundedArchive):
+    """dcmqrscp's table of a study's instances overflows."""
+    shelf.store(*(record(series=n, number=n, size_bytes=10) for n in range(7)))
+    _multiply_instances(founded, shelf, 10_050)
+    _set(founded, max_study_bytes=500, on_full="evict")
+
+    (took,) = _enforce(founded)
+
+    assert (took.number_of_instances, took.size_bytes) == (10_000, 100_000)
+    assert shelf.usage().number_of_instances == 50
+    assert len(shelf.rows(deletions)) == 10_000
+    shelf.assert_sound()
+
+
+def _multiply_instances(founded: FoundedArchive, shelf: Shelf, number: int) -> None:
+    """Give a study so many instances, spread over its series."""
+    held = [dict(row._mapping) for row in shelf.rows(instances)]
+    more = [
+        {name: value for name, value in held[n % len(held)].items() if name != "pk"}
+        | {"sop_instance_uid": f"1.2.3.{n}", "path": new_path(MOMENT)}
+        for n in range(len(held), number)
+    ]
+    transaction.write(founded.database, lambda connection: connection.execute(insert(instances), more))
+    reconcile.repair_counters(founded.database, founded.area)
+
+
+def _store_records(founded: FoundedArchive, shelf: Shelf, *records: Record) -> None:
+    """As a store does it, without the bytes: sizes and moments are what the record says."""
+    area = founded.area
+
+    def work(connection) -> None:
+        for each in records:
+            evict.require_room(area, each.size_bytes, None, is_written=each.is_written)
+            now = evict.hold(connection, area)
+            stored = upsert.add(connection, area.pk, each, duplicates=Duplicates.REPLACE, shard=0)
+            evict.make_room(connection, now, each, stored, 0, None)
+
+    transaction.write(founded.database, work)
 
 
 @pytest.fixture

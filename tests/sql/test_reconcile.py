@@ -14,6 +14,7 @@ from archive.index import checks, remove, usage
 from archive.index.tables import area_usage, deletions, instances, series, studies, study_usage
 from archive.lifecycle import reconcile
 from archive.lifecycle.reconcile import Survey
+from archive.lifecycle.verify import Fault, Verification
 from archive.storage import paths
 from tests.fix_archive import FoundedArchive
 from tests.fix_instances import instance
@@ -30,6 +31,10 @@ def filled(founded: FoundedArchive) -> FoundedArchive:
 def survey(archive: FoundedArchive, older_than_seconds: float = 0, now: float | None = None) -> Survey:
     later = time.time() + 1 if now is None else now
     return Survey(archive.database, archive.area, archive.data, older_than_seconds=older_than_seconds, now=later)
+
+
+def faults(archive: FoundedArchive) -> list[Fault]:
+    return list(Verification(archive.database, archive.area, archive.data).faults())
 
 
 def leave_file(archive: FoundedArchive, age_seconds: float = 0) -> Path:
@@ -50,7 +55,7 @@ def test_a_sound_area_has_nothing_to_reconcile(filled: FoundedArchive) -> None:
     with survey(filled) as found:
         assert (found.number_of_rows, found.number_of_files) == (8, 8)
         assert (len(found.leftovers), len(found.missing)) == (0, 0)
-    assert list(reconcile.verify_files(filled.database, filled.area, filled.data)) == []
+    assert faults(filled) == []
     assert reconcile.verify_counters(filled.database, filled.area) == []
 
 
@@ -129,10 +134,10 @@ def test_a_row_without_a_file_is_reported_by_both_checks(filled: FoundedArchive)
 
     with survey(filled) as found:
         missing = list(found.missing_files())
-    faults = list(reconcile.verify_files(filled.database, filled.area, filled.data))
+    found_faults = faults(filled)
 
     assert missing == [relative(filled, lost)]
-    assert [(fault.file.path, fault.found_bytes) for fault in faults] == [(relative(filled, lost), None)]
+    assert [(fault.file.path, fault.found.size_bytes) for fault in found_faults] == [(relative(filled, lost), None)]
 
 
 def test_a_row_that_was_removed_after_the_survey_is_not_reported(filled: FoundedArchive) -> None:
@@ -149,9 +154,9 @@ def test_a_file_of_another_size_is_found(filled: FoundedArchive) -> None:
     short = filled.files()[0]
     short.write_bytes(b"cut")
 
-    [fault] = reconcile.verify_files(filled.database, filled.area, filled.data)
+    [fault] = faults(filled)
 
-    assert (fault.file.path, fault.found_bytes) == (relative(filled, short), 3)
+    assert (fault.file.path, fault.found.size_bytes) == (relative(filled, short), 3)
 
 
 def test_a_folder_that_is_not_there_is_said_before_every_file_is_missed(filled: FoundedArchive) -> None:
@@ -160,7 +165,7 @@ def test_a_folder_that_is_not_there_is_said_before_every_file_is_missed(filled: 
     with pytest.raises(DiskFailed, match="is its disk mounted"):
         survey(filled)
     with pytest.raises(DiskFailed, match="is its disk mounted"):
-        list(reconcile.verify_files(filled.database, filled.area, filled.data))
+        faults(filled)
 
 
 def spoil_counters(archive: FoundedArchive) -> None:

@@ -42,6 +42,26 @@ def test_a_write_returns_what_its_work_returned_and_is_kept(database: Database) 
     assert held(database) == [1]
 
 
+def test_all_statements_of_a_reader_see_one_moment(database: Database) -> None:
+    everything = select(registry_revision.c.pk)
+    with transaction.read(database) as connection:
+        before = connection.scalars(everything).all()
+        transaction.write(database, put(1))
+        after = connection.scalars(everything).all()
+
+    assert (before, after, held(database)) == ([], [], [1])
+
+
+def test_a_reader_cannot_write_and_leaves_nothing_to_the_next_writer(database: Database, dialect: str) -> None:
+    if dialect == "postgresql":
+        with pytest.raises(DatabaseFailed, match="read-only"), transaction.read(database) as connection:
+            put(1)(connection)
+
+    transaction.write(database, put(2))
+
+    assert held(database) == [2]
+
+
 @pytest.mark.parametrize("durable", [True, False])
 def test_full_and_relaxed_durability_follow_each_other(database: Database, durable: bool) -> None:
     for number, chosen in enumerate([durable, not durable, durable]):

@@ -42,6 +42,14 @@ def test_the_file_may_be_named(here: Path, source: str) -> None:
     assert loaded.port == 104
 
 
+def test_a_port_may_be_off() -> None:
+    loaded = settings.load({"tls_port": 2762}, {"ARCHIVE_PORT": "off", "ARCHIVE_TLS_KEY_PASSWORD": "sesame"})
+
+    assert (loaded.port, loaded.tls_port, loaded.tls_key_password) == ("off", 2762, "sesame")
+    assert settings.load({}, {}).tls_port == "off"
+    assert "sesame" not in repr(loaded)
+
+
 def test_an_empty_variable_is_as_good_as_none() -> None:
     assert settings.load({}, {"ARCHIVE_DATABASE": "", "ARCHIVE_PORT": ""}).port == 11112
 
@@ -50,11 +58,24 @@ def test_an_empty_variable_is_as_good_as_none() -> None:
     "text,sentence",
     [
         pytest.param("prot = 104", "archive.toml: prot is no setting; known are", id="unknown key"),
-        pytest.param("port = '104'", "archive.toml: port = '104': Expected `int`", id="wrong type"),
-        pytest.param("port = 70000", "archive.toml: port = 70000: Expected `int` <= 65535", id="out of range"),
+        pytest.param(
+            "port = '104'", "archive.toml: port = '104': Expected a port from 0 to 65535, or off", id="wrong type"
+        ),
+        pytest.param(
+            "port = 70000", "archive.toml: port = 70000: Expected a port from 0 to 65535, or off", id="out of range"
+        ),
         pytest.param(
             "log_level = 'loud'", "archive.toml: log_level = 'loud': expected one of debug", id="no such word"
         ),
+        pytest.param(
+            "tls_profile = 'none'", "archive.toml: tls_profile = 'none': expected one of bcp", id="no such profile"
+        ),
+        pytest.param(
+            "tls_client_certificate = 'yes'",
+            "archive.toml: tls_client_certificate = 'yes': expected one of req",
+            id="no such mode",
+        ),
+        pytest.param("tls_key_password = 5", "archive.toml: tls_key_password = ...: Expected `str`", id="secret"),
         pytest.param("port = ", "archive.toml: ", id="not TOML"),
     ],
 )
@@ -68,7 +89,7 @@ def test_a_mistake_in_the_file_names_file_key_and_what_was_expected(here: Path, 
 
 
 def test_a_mistake_in_the_environment_names_its_source() -> None:
-    with pytest.raises(Misconfigured, match=r"environment: port = 'x': Expected `int`"):
+    with pytest.raises(Misconfigured, match=r"environment: port = 'x': Expected a port"):
         settings.load({}, {"ARCHIVE_PORT": "x"})
 
 

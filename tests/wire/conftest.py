@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import DIALECTS
+from tests.wire.real_dcmqrscp import start_dcmqrscp
 from tests.wire.running import Archive, start_archive
+
+__all__ = ["start_dcmqrscp"]
 
 
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:

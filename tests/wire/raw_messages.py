@@ -74,6 +74,7 @@ def associate_rq(
     extended: Mapping[str, bytes] | None = None,
     more_user_items: bytes = b"",
     application_context: str = "1.2.840.10008.3.1.1.1",
+    implementation_class_uid: str = "1.2.826.0.1.3680043.9.9999",
 ) -> bytes:
     """An A-ASSOCIATE-RQ (PS3.8 9.3.2), context IDs 1, 3, 5 and so on."""
     items = _item(0x10, application_context.encode())
@@ -81,7 +82,9 @@ def associate_rq(
         syntaxes = _item(0x30, context.abstract_syntax.encode())
         syntaxes += b"".join(_item(0x40, syntax.encode()) for syntax in context.transfer_syntaxes)
         items += _item(0x20, bytes((2 * number + 1, 0, 0, 0)) + syntaxes)
-    user = _item(0x51, struct.pack(">I", max_pdu_bytes)) + _item(0x52, b"1.2.826.0.1.3680043.9.9999")
+    user = _item(0x51, struct.pack(">I", max_pdu_bytes))
+    if implementation_class_uid:
+        user += _item(0x52, implementation_class_uid.encode())
     for uid, (scu, scp) in (roles or {}).items():
         user += _item(0x54, struct.pack(">H", len(uid)) + uid.encode() + bytes((scu, scp)))
     for uid, information in (extended or {}).items():

@@ -29,6 +29,14 @@ class Received:
     calling_title: str
 
 
+@dataclass(frozen=True)
+class Offered:
+    """A presentation context that was proposed to a destination."""
+
+    abstract_syntax: str
+    transfer_syntaxes: tuple[str, ...]
+
+
 @dataclass
 class Destination:
     """A running pynetdicom SCP."""
@@ -36,6 +44,9 @@ class Destination:
     title: str
     port: int = 0
     received: list[Received] = field(default_factory=list)
+    proposed: list[Offered] = field(default_factory=list)
+    proposed_roles: dict[str, tuple[bool, bool]] = field(default_factory=dict)
+    proposed_extended: dict[str, bytes] = field(default_factory=dict)
     associations: int = 0
 
     @property
@@ -52,12 +63,13 @@ def pynetdicom_scp(
     *,
     transfer_syntaxes: Sequence[str] = ALL_SYNTAXES,
     answer: Answer = lambda event, before: 0,
+    roles: tuple[bool, bool] | tuple[()] = (),
 ) -> Iterator[Destination]:
-    """A Storage SCP that answers each store with what `answer` says."""
+    """A Storage SCP that answers each store with what `answer` says; `roles` it lets a requestor have, SCU and SCP."""
     destination = Destination(title)
     entity = ApplicationEntity(title)
     for context in AllStoragePresentationContexts:
-        entity.add_supported_context(str(context.abstract_syntax), list(transfer_syntaxes))
+        entity.add_supported_context(str(context.abstract_syntax), list(transfer_syntaxes), *roles)
 
     def store(event: evt.Event) -> int:
         request: Any = event.request
@@ -75,8 +87,15 @@ def pynetdicom_scp(
         )
         return status
 
-    def accepted(_: evt.Event) -> None:
+    def accepted(event: evt.Event) -> None:
         destination.associations += 1
+        for context in event.assoc.requestor.requested_contexts:
+            syntaxes = tuple(map(str, context.transfer_syntax))
+            destination.proposed.append(Offered(str(context.abstract_syntax), syntaxes))
+        for uid, role in event.assoc.requestor.role_selection.items():
+            destination.proposed_roles[str(uid)] = (bool(role.scu_role), bool(role.scp_role))
+        for uid, information in event.assoc.requestor.sop_class_extended.items():
+            destination.proposed_extended[str(uid)] = information
 
     server = entity.start_server(
         ("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, store), (evt.EVT_ACCEPTED, accepted)]

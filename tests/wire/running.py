@@ -87,11 +87,14 @@ class Archive:
         self.change(work)
         return Title(name, area or name, self.service.data / "areas" / (area or name))
 
-    def add_peer(self, port: int, title: str | None = None, host: str = "127.0.0.1") -> str:
+    def add_peer(self, port: int, title: str | None = None, host: str = "127.0.0.1", **settings: Any) -> str:
         """A move destination; its AE title."""
         name = title or f"PEER{next(_numbers)}"
-        self.change(lambda connection: changes.add_peer(connection, name, name, host, port))
+        self.change(lambda connection: changes.add_peer(connection, name, name, host, port, settings))
         return name
+
+    def set_title(self, title: Title | str, **settings: Any) -> None:
+        self.change(lambda connection: changes.set_title(connection, str(title), settings))
 
     def set_area(self, area: str, **policy: Any) -> None:
         self.change(lambda connection: changes.set_area(connection, area, policy))
@@ -100,7 +103,8 @@ class Archive:
 
     def associate(self, *contexts: Proposed, title: Title | str | None = None, **fields: Any) -> RawScu:
         """A raw association with these contexts; by default echo, find, move and get of Study Root."""
-        scu = RawScu(self.port, receive_buffer_bytes=fields.pop("receive_buffer_bytes", None))
+        buffer_bytes, source = fields.pop("receive_buffer_bytes", None), fields.pop("source", "")
+        scu = RawScu(self.port, receive_buffer_bytes=buffer_bytes, source=source)
         try:
             return scu.associate(contexts or QUERY_CONTEXTS, called=str(title or self.title), **fields)
         except BaseException:
@@ -275,7 +279,9 @@ def start_archive(
     url = stack.enter_context(migrated_database(dialect, folder, request))
     data = folder / "data"
     data.mkdir()
-    service = Service(data, url, folder / "service.log", workers, ("--filing-delay", "0", *options))
+    # Started again a service has another port here, and waits for the lease of the node that it was.
+    quickly = ("--filing-delay", "0", "--housekeeping-lease", "2")
+    service = Service(data, url, folder / "service.log", workers, (*quickly, *options))
     database = stack.enter_context(closing(Database(url)))
     founding.found(database, data)
     stack.callback(lambda: service.stop() if service.is_running() else None)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from archive.registry import changes
+from archive.database.dialects import Connection
+from archive.registry import changes, groups
 from tests.fix_dcmtk import Dcmtk
 from tests.fix_instances import encoded, instance
 from tests.wire.raw_messages import (
@@ -54,7 +55,7 @@ def test_contexts_follow_the_access_of_the_title(
 
 
 @pytest.mark.parametrize("proposed", [(0, 1), (1, 1)], ids=["SCP", "SCU and SCP"])
-def test_a_read_only_title_hands_out_by_get(archive: Archive, proposed: tuple[int, int]) -> None:
+def test_d22_a_read_only_title_hands_out_by_get(archive: Archive, proposed: tuple[int, int]) -> None:
     archive.store(instance())
     title = archive.add_title("R", area=archive.title.area)
     roles = {SECONDARY_CAPTURE: proposed}
@@ -159,6 +160,84 @@ def test_a_peer_is_known_by_title_and_host(archive: Archive) -> None:
     with pytest.raises(Rejected) as rejected:
         results(archive, title, calling=far)
     assert rejected.value.why == (1, 1, 3)
+
+
+def test_a_rule_for_a_group_of_groups_counts_for_a_peer_in_it(archive: Archive) -> None:
+    title = archive.add_title(is_open=False)
+    inside, outside = archive.add_peer(104), archive.add_peer(104)
+
+    def work(connection: Connection) -> None:
+        groups.add_group(connection, f"{title}-inner", [inside])
+        groups.add_group(connection, f"{title}-outer", [f"{title}-inner"])
+        changes.add_rule(connection, title.name, allows=True, group=f"{title}-outer")
+
+    archive.change(work)
+
+    assert results(archive, title, calling=inside)[SECONDARY_CAPTURE] == [0]
+    with pytest.raises(Rejected) as rejected:
+        results(archive, title, calling=outside)
+    assert rejected.value.why == (1, 1, 3)
+
+
+def test_a_vendor_can_be_denied_by_one_rule(archive: Archive) -> None:
+    theirs, other = archive.add_peer(104), archive.add_peer(104)
+
+    def work(connection: Connection) -> None:
+        groups.add_group(connection, f"{archive.title} Medical", [theirs], is_vendor=True)
+        changes.add_rule(connection, archive.title.name, allows=False, vendor=f"{archive.title} Medical")
+
+    archive.change(work)
+
+    assert results(archive, archive.title, calling=other)[STUDY_ROOT_GET] == [0]
+    with pytest.raises(Rejected) as rejected:
+        results(archive, archive.title, calling=theirs)
+    assert rejected.value.why == (1, 1, 3)
+
+
+def test_a_peer_that_is_a_network_may_call_from_anywhere_in_it(archive: Archive) -> None:
+    title = archive.add_title(is_open=False)
+    name = f"{title}-WARD"
+
+    def work(connection: Connection) -> None:
+        changes.add_peer(connection, name, "WARD", "127.0.0.0/29")
+        changes.add_rule(connection, title.name, allows=True, peer=name)
+
+    archive.change(work)
+
+    assert results(archive, title, calling="WARD", source="127.0.0.5")[VERIFICATION] == [0]
+    with pytest.raises(Rejected) as rejected:
+        results(archive, title, calling="WARD", source="127.0.0.9")
+    assert rejected.value.why == (1, 1, 3)
+
+
+@pytest.mark.parametrize("program", ["echoscu", "storescu", "findscu", "movescu"])  # getscu prints no reason
+def test_d15_a_stranger_is_refused_by_every_client_with_reason_3(
+    archive: Archive, dcmtk: Dcmtk, files_of, program: str
+) -> None:
+    closed = archive.add_title(is_open=False)
+    key = ("-S", "-k", "QueryRetrieveLevel=STUDY", "-k", f"StudyInstanceUID={instance().StudyInstanceUID}")
+    more = {"storescu": tuple(files_of(instance())), "echoscu": ()}.get(program, ())
+    before = () if program in ("echoscu", "storescu") else key
+
+    ran = dcmtk.run(program, "-v", "-aec", closed, *before, "127.0.0.1", archive.port, *more)
+
+    assert "Calling AE Title Not Recognized" in ran.output, ran
+    assert "Result: Rejected Permanent, Source: Service User" in ran.output, ran
+
+
+def test_d16_a_writer_cannot_read(archive: Archive, dcmtk: Dcmtk) -> None:
+    archive.store(instance())
+    writer = archive.add_title("W", area=archive.title.area)
+    keys = ("QueryRetrieveLevel=STUDY", f"StudyInstanceUID={instance().StudyInstanceUID}")
+
+    found, answers = dcmtk.find(archive.port, *keys, called=writer.name)
+    got, files = dcmtk.get(archive.port, *keys, called=writer.name)
+    moved = dcmtk.move(archive.port, archive.add_peer(104), *keys, called=writer.name)
+
+    assert (answers, files) == ([], [])
+    assert "No presentation context" in found.output or "No Acceptable" in found.output, found
+    assert not got.is_ok, got
+    assert not moved.is_ok, moved
 
 
 def test_titles_of_different_areas_do_not_see_each_other(archive: Archive) -> None:

@@ -8,6 +8,7 @@ from pynetdicom.ae import ApplicationEntity
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from tests.fix_dcmtk import Dcmtk
+from tests.fix_pynetdicom import steady
 from tests.wire.raw_messages import VERIFICATION, Proposed, Rejected, associate_rq, pdu
 from tests.wire.raw_scu import RawScu
 from tests.wire.running import Archive
@@ -39,7 +40,7 @@ def test_pynetdicom_echo_is_answered(archive: Archive) -> None:
     requestor.add_requested_context(Verification)
     association = requestor.associate("127.0.0.1", archive.port, ae_title=archive.title.name)
 
-    answer = association.send_c_echo()
+    answer = steady(association).send_c_echo()
     association.release()
 
     assert answer.Status == 0x0000

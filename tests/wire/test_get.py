@@ -70,8 +70,8 @@ def test_counters_of_every_response(archive: Archive) -> None:
 
     got = get(archive, **study_of(instance()))
 
-    assert [each.status for each in got.responses] == [0xFF00, 0xFF00, 0x0000]
-    assert [each.counters for each in got.responses] == [(2, 1, 0, 0), (1, 2, 0, 0), (None, 3, 0, 0)]
+    assert [each.status for each in got.responses] == [0xFF00, 0xFF00, 0xFF00, 0x0000]
+    assert [each.counters for each in got.responses] == [(2, 1, 0, 0), (1, 2, 0, 0), (0, 3, 0, 0), (None, 3, 0, 0)]
     assert all(each.data_set is None for each in got.responses)
 
 

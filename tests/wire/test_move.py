@@ -72,8 +72,8 @@ def test_counters_of_every_response_and_what_the_destination_is_told(archive: Ar
 
         responses = move(archive, peer, priority=1)
 
-    assert [each.status for each in responses] == [0xFF00, 0xFF00, 0x0000]
-    assert [each.counters for each in responses] == [(2, 1, 0, 0), (1, 2, 0, 0), (None, 3, 0, 0)]
+    assert [each.status for each in responses] == [0xFF00, 0xFF00, 0xFF00, 0x0000]
+    assert [each.counters for each in responses] == [(2, 1, 0, 0), (1, 2, 0, 0), (0, 3, 0, 0), (None, 3, 0, 0)]
     assert destination.data_sets == {
         instance(number=number).SOPInstanceUID: encoded(instance(number=number)) for number in range(3)
     }

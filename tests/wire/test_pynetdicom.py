@@ -12,6 +12,7 @@ from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
 
 from tests.fix_instances import ct, encoded, instance
+from tests.fix_pynetdicom import steady
 from tests.wire.raw_messages import CT_IMAGE, SECONDARY_CAPTURE, STUDY_ROOT_FIND, STUDY_ROOT_GET, STUDY_ROOT_MOVE
 from tests.wire.receivers import pynetdicom_scp
 from tests.wire.running import Archive
@@ -33,7 +34,7 @@ def associated(archive: Archive, *sop_classes: str, get: bool = False, extended:
     )
     assert association.is_established
     try:
-        yield association
+        yield steady(association)
     finally:
         association.release()
 
@@ -62,7 +63,7 @@ def test_store_and_find_and_move(archive: Archive) -> None:
     assert [status.Status for status, _ in found] == [0xFF00, 0x0000]
     assert found[0][1] is not None
     assert found[0][1].NumberOfStudyRelatedInstances == 3
-    assert [status.Status for status, _ in moved] == [0xFF00, 0xFF00, 0x0000]
+    assert [status.Status for status, _ in moved] == [0xFF00, 0xFF00, 0xFF00, 0x0000]
     assert destination.data_sets == {each.SOPInstanceUID: encoded(each) for each in data_sets}
 
 

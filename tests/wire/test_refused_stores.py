@@ -117,16 +117,20 @@ def test_garbage_is_refused_in_every_encoding(archive: Archive, syntax: str) -> 
     assert archive.files(archive.title.area) == []
 
 
-def test_uids_may_be_padded_by_spaces(archive: Archive) -> None:
-    """Broken peers pad UIDs by a space (PS3.5 9.4 says NUL)."""
+@pytest.mark.parametrize("padding", [b"\0", b" ", b"  \0", b"\0 \0"], ids=["NUL", "space", "spaces", "both"])
+@pytest.mark.parametrize("requested", ["1.2.3.4.5", "1.2.3.4.5 ", "1.2.3.4.5 \0 "], ids=["NUL", "space", "more"])
+def test_uids_may_be_padded_anyhow(archive: Archive, padding: bytes, requested: str) -> None:
+    """Broken peers pad UIDs by a space (PS3.5 9.4 says NUL); DCMTK needs --uid-padding for one."""
     data_set = instance(SOPInstanceUID="1.2.3.4.5")
-    content = replaced(data_set, b"1.2.3.4.5\0", b"1.2.3.4.5 ")
+    value = b"1.2.3.4.5" + padding
+    content = replaced(data_set, b"UI\x0a\x001.2.3.4.5\0", b"UI" + len(value).to_bytes(2, "little") + value)
     with archive.associate(Proposed(SECONDARY_CAPTURE, (EXPLICIT,))) as scu:
-        response = scu.store(SECONDARY_CAPTURE, "1.2.3.4.5", content)
+        response = scu.store(SECONDARY_CAPTURE, requested, content)
         scu.release()
 
     assert response.status == 0
     assert stored(archive, data_set) == content
+    assert archive.fetch(data_set.StudyInstanceUID) == {"1.2.3.4.5": content}
 
 
 @pytest.mark.parametrize("content", [instance(), instance(SOPClassUID=CT_IMAGE)], ids=["as told", "as negotiated"])

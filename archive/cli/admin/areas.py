@@ -3,95 +3,81 @@
 import os
 import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
 from archive.cli import output
-from archive.cli.options import Archive, example, json_option, with_archive
+from archive.cli.admin import writing
+from archive.cli.admin.usage import enforce, say_evictions, used
+from archive.cli.options import Archive, Limit, columns, example, json_option, with_archive
 from archive.database.dialects import Connection
 from archive.errors import Misconfigured
-from archive.index import holdings
-from archive.index import usage as counters
-from archive.lifecycle import evict
-from archive.lifecycle.evict import Eviction
+from archive.index import holdings, housekeeping
+from archive.lifecycle import evict, quota
 from archive.registry import changes, snapshot
 from archive.registry.snapshot import Area
-from archive.storage.local import LocalArea
+from archive.registry.steps import one_at_a_time
+from archive.storage.disk import Disk
 
-__all__ = ["add", "change", "evict_now", "list_areas", "remove", "show", "usage"]
+__all__ = ["add", "change", "list_areas", "remove", "show"]
 
-_LIST = ("name", "folder", "durability", "duplicates", "unknown_sop_classes", "strict_names", "answer_limit")
-_LIMITS = ("max_studies", "max_study_bytes", "max_bytes", "max_age_days", "min_free_bytes")
-_USAGE = (
-    "area",
-    "studies",
-    "max_studies",
-    "series",
-    "instances",
-    "size_bytes",
-    "max_bytes",
-    "files_to_unlink",
-    "free_bytes",
-    "min_free_bytes",
+_LIST = (
+    "name",
+    "folder",
+    "durability",
+    "duplicates",
+    "unknown_sop_classes",
+    "strict_names",
+    "answer_limit",
+    "retrieve_limit",
 )
-_EVICTIONS = ("study_instance_uid", "patient_id", "last_stored_at", "instances", "size_bytes", "reason")
+_LIMITS = ("max_studies", "max_study_bytes", "max_bytes", "max_age_days", "min_free_bytes", "headroom_bytes")
 
-# Evictions by hand share the shard of the first worker.
-_SHARD = 0
-
-
-NONE = "none"
-
-_SIZE = re.compile(r"([0-9]{1,12})(b|kb|mb|gb|tb)", re.IGNORECASE)
+_SIZE = re.compile(r"([0-9]{1,12})(b|kb|mb|gb|tb)")
 _UNITS = {"b": 1, "kb": 2**10, "mb": 2**20, "gb": 2**30, "tb": 2**40}  # as dcmqrscp's configuration has them
 _MOST_BYTES = 2**63 - 1
 _MOST_DAYS = 36_500  # a hundred years
 
 
-class Limit(click.ParamType[int | str]):
-    """A number above 0 and up to `most`, or none."""
-
-    name = "N|none"
-
-    def __init__(self, most: int = 2**31 - 1) -> None:
-        self._most = most
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
-        if str(value).lower() == NONE:
-            return NONE
-        if not str(value).isascii() or not str(value).isdigit() or not 0 < int(value) <= self._most:
-            self.fail(f"{value!r} is neither a number above 0 nor none; the most is {self._most}", param, ctx)
-        return int(value)
-
-
-class SizeLimit(click.ParamType[int | str]):
-    """A size above 0 with its unit, in powers of 1024, or none."""
+class SizeLimit(Limit):
+    """A size above 0 with its unit, in powers of 1024, or none; in bytes."""
 
     name = "SIZE|none"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
-        if isinstance(value, int) or str(value).lower() == NONE:
-            return value if isinstance(value, int) else NONE
-        found = _SIZE.fullmatch(str(value))
-        size_bytes = int(found[1]) * _UNITS[found[2].lower()] if found else 0
-        if not 0 < size_bytes <= _MOST_BYTES:
-            self.fail(f"{value!r} is neither a size, as 500mb or 2tb, nor none", param, ctx)
-        return size_bytes
+    def __init__(self) -> None:
+        super().__init__(_MOST_BYTES)
+
+    @property
+    def expected(self) -> str:
+        return "a size, as 500mb or 2tb,"
+
+    def number(self, text: str) -> int | None:
+        found = _SIZE.fullmatch(text)
+        return int(found[1]) * _UNITS[found[2]] if found else None
 
 
 def _area_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
+        click.option(
+            "--retrieve-limit", type=Limit(), help="Most instances of one C-MOVE or C-GET (A701); by default none."
+        ),
         click.option("--answer-limit", type=Limit(), help="Most answers of one C-FIND; by default none."),
         click.option(
             "--on-full",
             type=click.Choice(["reject", "evict"]),
             help="What happens to an instance that does not fit: it is refused (A700, default), or what was stored to "
             "least recently makes room.",
+        ),
+        click.option(
+            "--headroom",
+            "headroom_bytes",
+            type=SizeLimit(),
+            help="What housekeeping keeps free below --max-size and above --min-free where the area evicts, so that "
+            "stores need not make room themselves; by default none.",
         ),
         click.option("--min-free", "min_free_bytes", type=SizeLimit(), help="What stays free on the disk."),
         click.option(
@@ -108,6 +94,7 @@ def _area_options(command: Callable[..., Any]) -> Callable[..., Any]:
             default=None,
             help="Match person names with regard to case and accents; by default without.",
         ),
+        writing.writing_options,
         click.option(
             "--unknown-sop-classes/--no-unknown-sop-classes",
             default=None,
@@ -132,9 +119,8 @@ def _area_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _chosen(given: dict[str, Any]) -> dict[str, Any]:
     """The options that were given, as columns."""
-    columns = {"unknown_sop_classes": "accept_unknown_sop_classes"}
-    chosen = {columns.get(name, name): value for name, value in given.items() if value is not None}
-    return {name: None if value == NONE else value for name, value in chosen.items()}
+    names = {"unknown_sop_classes": "accept_unknown_sop_classes"}
+    return {names.get(name, name): value for name, value in writing.settings(columns(given)).items()}
 
 
 @click.command(
@@ -150,8 +136,10 @@ def add(archive: Archive, name: str, path: str, **given: Any) -> None:
     data = archive.settings.data_folder
 
     def work(connection: Connection) -> None:
+        one_at_a_time(connection)
         _require_apart(folder, snapshot.read(connection).areas.values(), data)
         changes.add_area(connection, name, str(folder), _chosen(given))
+        _require_disk(snapshot.read(connection).areas[name], data)
 
     made = _make_folder(folder)
     try:
@@ -161,6 +149,8 @@ def add(archive: Archive, name: str, path: str, **given: Any) -> None:
             each.rmdir()
         raise
     click.echo(f"Area {name} keeps its files in {folder}.")
+    if said := writing.hint(archive.area(name), _chosen(given)):
+        click.echo(said, err=True)
     click.echo(f"Nobody can use it yet; run: archive ae add TITLE --area {name} --access RW", err=True)
 
 
@@ -173,6 +163,17 @@ def _require_apart(folder: Path, areas: Any, data: Path) -> None:
             raise Misconfigured(
                 f"The folder lies in that of area {area.name}, or that in it; choose another", path=folder
             )
+
+
+def _require_disk(area: Area, data: Path) -> None:
+    """Nothing could keep a disk emptier than it is without any file; an area that evicts would lose all it holds."""
+    wanted_bytes = quota.with_headroom(area.quota).min_free_bytes
+    size_bytes = Disk(area.folder(data)).size_bytes()
+    if wanted_bytes is not None and wanted_bytes >= size_bytes:
+        raise Misconfigured(
+            f"The disk of the area has {output.size(size_bytes)} in all; choose less to be kept free",
+            min_free=output.size(wanted_bytes),
+        )
 
 
 def _make_folder(folder: Path) -> list[Path]:
@@ -209,6 +210,8 @@ def _described(archive: Archive, area: Area) -> dict[str, Any]:
         "unknown_sop_classes": area.accept_unknown_sop_classes,
         "strict_names": area.strict_names,
         "answer_limit": area.answer_limit,
+        "retrieve_limit": area.retrieve_limit,
+        **writing.described(area),
         **_quota(area),
     }
 
@@ -227,41 +230,7 @@ def show(archive: Archive, name: str, as_json: bool) -> None:
     """Show one area: its settings, the AE titles that work in it, and what it holds."""
     area = archive.area(name)
     titles = [title.title for title in archive.registry().titles.values() if title.area.pk == area.pk]
-    held = _used(archive, area)
-    held.pop("area")
-    output.facts(_described(archive, area) | {"ae_titles": titles} | held, as_json=as_json)
-
-
-@click.command("usage", epilog=example("archive area usage --json"))
-@click.argument("name", required=False)
-@json_option
-@with_archive
-def usage(archive: Archive, name: str | None, as_json: bool) -> None:
-    """Show what areas hold, and what room their disks have left."""
-    rows = [_used(archive, area) for area in archive.areas(name)]
-    output.table(_USAGE, rows, as_json=as_json, if_empty="No areas; add one: archive area add NAME PATH")
-
-
-def _used(archive: Archive, area: Area) -> dict[str, Any]:
-    with archive.read() as connection:
-        held = counters.of_area(connection, area.pk)
-        waiting = holdings.deletions_left(connection, area.pk)
-    return {
-        "area": area.name,
-        "studies": held.number_of_studies,
-        "series": held.number_of_series,
-        "instances": held.number_of_instances,
-        "size_bytes": held.size_bytes,
-        "files_to_unlink": waiting,
-        "free_bytes": _free_bytes(archive, area),
-        "max_studies": area.quota.max_studies,
-        "max_bytes": area.quota.max_bytes,
-        "min_free_bytes": area.quota.min_free_bytes,
-    }
-
-
-def _free_bytes(archive: Archive, area: Area) -> int | None:
-    return LocalArea(area.folder(archive.settings.data_folder)).free_bytes()
+    output.facts(_described(archive, area) | {"ae_titles": titles} | used(archive, area), as_json=as_json)
 
 
 @click.command("set", epilog=example("archive area set ARCHIVE --duplicates keep --answer-limit none"))
@@ -274,50 +243,18 @@ def change(archive: Archive, name: str, **given: Any) -> None:
     if not chosen:
         raise Misconfigured("Nothing to change; archive area set --help lists the settings")
 
-    def work(connection: Connection) -> list[Eviction]:
+    def work(connection: Connection) -> Area:
         changes.set_area(connection, name, chosen)
         area = snapshot.read(connection).areas[name]
-        return evict.follow_policy(connection, area, _SHARD, datetime.now(UTC), _free_bytes(archive, area))
+        _require_disk(area, archive.settings.data_folder)
+        evict.follow_policy(connection, area)
+        return area
 
-    evicted = archive.write(work)
+    area = archive.write(work)
     click.echo(f"Area {name} is changed.")
-    _say_evictions(evicted, "made room for the new limits")
-
-
-def _say_evictions(evicted: Sequence[Eviction], what: str) -> None:
-    if evicted:
-        freed = output.size(sum(each.size_bytes for each in evicted))
-        click.echo(f"{output.counted(len(evicted), 'study')} {what}: {freed}.")
-
-
-@click.command("evict", epilog=example("archive area evict ARCHIVE --dry-run"))
-@click.argument("name")
-@click.option("--dry-run", "is_dry", is_flag=True, help="Show what would go and what that frees; change nothing.")
-@json_option
-@with_archive
-def evict_now(archive: Archive, name: str, is_dry: bool, as_json: bool) -> None:
-    """Bring an area within its quota now: what is too old, too large or too much goes, and files with it."""
-    area = archive.area(name)
-    now, free_bytes = datetime.now(UTC), _free_bytes(archive, area)
-    if is_dry:
-        with archive.read() as connection:
-            evicted = list(evict.due(connection, area, now, free_bytes))
-    else:
-        evicted = archive.write(lambda connection: evict.enforce(connection, area, _SHARD, now, free_bytes))
-    rows = [
-        {
-            "study_instance_uid": each.study.study_instance_uid,
-            "patient_id": each.study.patient_id,
-            "last_stored_at": each.study.last_stored_at,
-            "instances": each.number_of_instances,
-            "size_bytes": each.size_bytes,
-            "reason": each.reason.value,
-        }
-        for each in evicted
-    ]
-    output.table(_EVICTIONS, rows, as_json=as_json, if_empty=f"Area {name} is within its quota.")
-    if not as_json:
-        _say_evictions(evicted, "would go" if is_dry else "went")
+    if said := writing.hint(area, chosen):
+        click.echo(said, err=True)
+    say_evictions(enforce(archive, area), "made room for the new limits")
 
 
 @click.command("remove", epilog=example("archive area remove RESEARCH"))
@@ -333,7 +270,7 @@ def remove(archive: Archive, name: str) -> None:
                 f"Area {name} holds {output.counted(left, 'study')}; remove them first, one by one: "
                 f"archive study list --area {name}, archive study remove UID --area {name}"
             )
-        if left := holdings.deletions_left(connection, area.pk):
+        if left := housekeeping.backlog(connection, area.pk).files_to_unlink:
             raise Misconfigured(
                 f"{output.counted(left, 'file')} of area {name} still to be unlinked, which a running archive does: "
                 "archive serve"

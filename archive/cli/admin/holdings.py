@@ -1,6 +1,7 @@
 """`archive study`: what the archive holds; to list, to look at, to remove."""
 
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +17,7 @@ from archive.index import remove as removal
 from archive.index.holdings import HeldStudy
 from archive.query.conditions import condition
 from archive.query.model import Key, Model, Options, Query
+from archive.registry import audit
 from archive.registry.snapshot import Area
 
 __all__ = ["list_studies", "pin", "remove", "show", "unpin"]
@@ -149,16 +151,25 @@ def remove(archive: Archive, uid: str, area: str | None, is_sure: bool) -> None:
         click.confirm(f"Remove study {uid} of patient {study.patient_id} ({what}) from area {where.name}?", abort=True)
 
     def work(connection: Connection) -> Any:
-        return removal.remove_study(connection, study.pk, _SHARD, "removed", datetime.now(UTC))
+        removed = removal.remove_study(connection, study.pk, _SHARD, "removed", datetime.now(UTC))
+        if removed is not None:
+            audit.note(connection, "remove", "study", uid, before=_noted(where, study))
+        return removed
 
     if archive.write(work) is None:
         raise Misconfigured("Somebody else has removed the study just now")
     click.echo(f"Study {uid} is removed from area {where.name} ({what}); a running archive unlinks the files.")
 
 
+def _of_study(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The arguments of a command about one study, in every area that holds it unless one is named."""
+    for argument in (click.option("--area", metavar="NAME", help="Only in this area."), click.argument("uid")):
+        command = argument(command)
+    return command
+
+
 @click.command("pin", epilog=example("archive study pin 1.2.840.113619.2.55.3"))
-@click.argument("uid")
-@click.option("--area", metavar="NAME", help="Only in this area.")
+@_of_study
 @with_archive
 def pin(archive: Archive, uid: str, area: str | None) -> None:
     """Keep a study: no quota takes it, until it is unpinned."""
@@ -166,8 +177,7 @@ def pin(archive: Archive, uid: str, area: str | None) -> None:
 
 
 @click.command("unpin", epilog=example("archive study unpin 1.2.840.113619.2.55.3"))
-@click.argument("uid")
-@click.option("--area", metavar="NAME", help="Only in this area.")
+@_of_study
 @with_archive
 def unpin(archive: Archive, uid: str, area: str | None) -> None:
     """Let a quota take a study again that was pinned."""
@@ -175,10 +185,30 @@ def unpin(archive: Archive, uid: str, area: str | None) -> None:
 
 
 def _set_pinned(archive: Archive, uid: str, area: str | None, *, is_pinned: bool) -> None:
-    for where, study in _held(archive, uid, area):
-        if not archive.write(lambda connection, pk=study.pk: evictable.pin(connection, pk, is_pinned=is_pinned)):
-            raise Misconfigured("Somebody else has removed the study just now")
+    held = _held(archive, uid, area)
+
+    def work(connection: Connection) -> None:
+        for where, study in held:
+            if not evictable.pin(connection, study.pk, is_pinned=is_pinned):
+                raise Misconfigured("Somebody else has removed the study just now")
+            before = {"area": where.name, "is_pinned": study.is_pinned}
+            after = {"area": where.name, "is_pinned": is_pinned}
+            audit.note(connection, "pin" if is_pinned else "unpin", "study", uid, before=before, after=after)
+
+    archive.write(work)
+    for where, _ in held:
         click.echo(f"Study {uid} is {'pinned' if is_pinned else 'no longer pinned'} in area {where.name}.")
+
+
+def _noted(area: Area, study: HeldStudy) -> dict[str, Any]:
+    """What is written down of a study that goes."""
+    return {
+        "area": area.name,
+        "patient_id": study.patient_id,
+        "number_of_series": study.number_of_series,
+        "number_of_instances": study.number_of_instances,
+        "size_bytes": study.size_bytes,
+    }
 
 
 def _held(archive: Archive, uid: str, area: str | None) -> list[tuple[Area, HeldStudy]]:

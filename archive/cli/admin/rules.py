@@ -1,43 +1,34 @@
 """`archive rule`: who may do what at which of our AE titles, and why."""
 
 from collections.abc import Callable
-from shlex import quote
 from typing import Any
 
 import click
 
 from archive.cli import output
-from archive.cli.main import FAILED
 from archive.cli.options import Archive, Operations, example, json_option, named, with_archive
 from archive.errors import Misconfigured
-from archive.registry import access, changes
-from archive.registry.access import Caller
-from archive.registry.tables import OPERATIONS
-from archive.services import admission
-from archive.upper_layer import connection as wire
+from archive.registry import changes
+from archive.registry.tables import RULED
 
-__all__ = ["allow", "deny", "explain", "list_rules", "remove"]
+__all__ = ["allow", "deny", "list_rules", "remove"]
 
 _COLUMNS = ("number", "at", "action", "who", "can")
-
-# For the host name of a caller who is to be explained.
-_RESOLVE_SECONDS = 5.0
-
-_CAN = click.option(
-    "--can",
-    type=Operations(),
-    default=OPERATIONS,
-    metavar="LIST",
-    help=f"Operations, separated by commas; by default all: {','.join(OPERATIONS)}.",
-)
 
 
 def _who_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
-        _CAN,
+        click.option(
+            "--can",
+            type=Operations(),
+            metavar="LIST",
+            help=f"Operations, separated by commas: {','.join(RULED)}; by default all, but an allow without shutdown.",
+        ),
         click.option("--from", "network", metavar="HOST|CIDR", help="Only from this host or network."),
         click.option("--any", "anybody", is_flag=True, help="Anybody."),
         click.option("--title", metavar="AET", help="Whoever calls itself so."),
+        click.option("--vendor", metavar="NAME", help="Every peer of a vendor."),
+        click.option("--group", metavar="NAME", help="Every peer in a group."),
         click.option("--peer", metavar="NAME", help="A peer: its title from its host."),
         click.option("--at", required=True, metavar="TITLE", help="At this AE title of ours."),
     ):
@@ -49,19 +40,22 @@ def _add(
     archive: Archive,
     allows: bool,
     at: str,
-    peer: str | None,
     title: str | None,
     anybody: bool,
     network: str | None,
-    can: tuple[str, ...],
+    can: tuple[str, ...] | None,
+    **who: str | None,
 ) -> None:
-    if (peer is not None) + (title is not None) + anybody != 1:
-        raise Misconfigured("Say for whom the rule is, by one of --peer NAME, --title AET and --any")
-    if peer is not None and network is not None:
-        raise Misconfigured("--from does not go with --peer, whose host is known; use --title AET --from HOST|CIDR")
+    known = [name for name in who.values() if name is not None]
+    if len(known) + (title is not None) + anybody != 1:
+        raise Misconfigured(
+            "Say for whom the rule is, by one of --peer NAME, --group NAME, --vendor NAME, --title AET and --any"
+        )
+    if known and network is not None:
+        raise Misconfigured("--from does not go with peers, whose hosts are known; use --title AET --from HOST|CIDR")
     number = archive.write(
         lambda connection: changes.add_rule(
-            connection, at, allows=allows, peer=peer, calling_ae_title=title, network=network, operations=can
+            connection, at, allows=allows, calling_ae_title=title, network=network, operations=can, **who
         )
     )
     rule = next(rule for rule in archive.registry().titles[at].rules if rule.pk == number)
@@ -73,6 +67,7 @@ def _add(
     epilog=example(
         "archive rule allow --at ARCHIVE --peer CT1 --can echo,store",
         "archive rule allow --at ARCHIVE --title WORKSTATION --from 10.1.0.0/16",
+        "archive rule allow --at ARCHIVE --group SCANNERS --can echo,store",
     ),
 )
 @_who_options
@@ -104,7 +99,7 @@ def list_rules(archive: Archive, at: str | None, as_json: bool) -> None:
             "at": title.title,
             "action": "allow" if rule.allows else "deny",
             "who": rule.who,
-            "can": [operation for operation in OPERATIONS if operation in rule.operations],
+            "can": [operation for operation in RULED if operation in rule.operations],
         }
         for title in chosen
         for rule in title.rules
@@ -121,27 +116,3 @@ def remove(archive: Archive, number: int) -> None:
     """Remove a rule by its number; archive rule list shows the numbers."""
     archive.write(lambda connection: changes.remove_rule(connection, number))
     click.echo(f"Rule {number} is removed.")
-
-
-@click.command("explain", epilog=example("archive rule explain --at ARCHIVE --title CT1 --from 10.1.2.3 --can store"))
-@click.option("--at", required=True, metavar="TITLE", help="The AE title that is called.")
-@click.option("--title", required=True, metavar="AET", help="The AE title that calls.")
-@click.option("--from", "host", required=True, metavar="HOST", help="Where it calls from.")
-@_CAN
-@json_option
-@with_archive
-def explain(archive: Archive, at: str, title: str, host: str, can: tuple[str, ...], as_json: bool) -> None:
-    """Say what a caller may do at one of our AE titles, and why; exit code 1 if nothing of what was asked."""
-    registry = archive.registry()
-    caller = Caller(title, wire.resolve(host, _RESOLVE_SECONDS)[0])
-    decisions = {operation: access.decide(registry, at, caller, operation, admission.addresses_of) for operation in can}
-    rows = [
-        {"operation": operation, "allowed": decision.allowed, "reason": decision.reason}
-        for operation, decision in decisions.items()
-    ]
-    output.table(("operation", "allowed", "reason"), rows, as_json=as_json)
-    if not any(decision.allowed for decision in decisions.values()):
-        if any(decision.a_rule_could_allow for decision in decisions.values()) and not as_json:
-            hint = f"archive rule allow --at {quote(at)} --title {quote(title)} --from {caller.address}"
-            click.echo(f"To let it in: {hint}", err=True)
-        click.get_current_context().exit(FAILED)

@@ -1,5 +1,9 @@
 """How a run of a command ends: exit code, and one sentence."""
 
+import os
+import subprocess
+import sys
+
 import click
 import pytest
 
@@ -33,7 +37,7 @@ def run(*arguments: str) -> int | str | None:
         ),
         pytest.param(
             ["rule", "allow", "--at", "A", "--any", "--can", "stor"],
-            "Invalid value for '--can': 'stor': expected a list of echo,store,find,move,get. "
+            "Invalid value for '--can': 'stor': expected a list of echo,store,find,move,get,shutdown. "
             "See: archive rule allow --help",
             id="operations",
         ),
@@ -88,7 +92,31 @@ def test_an_error_is_one_sentence_and_its_branch_is_the_exit_code(
 def test_every_group_lists_what_is_below_it() -> None:
     below = {words: cli.LazyGroup(words, "").list_commands(click.Context(cli.archive)) for words in ("", *cli.GROUPS)}
 
-    assert set(below[""]) == {"serve", *cli.GROUPS}
+    assert set(below[""]) == {words for words in cli.COMMANDS if " " not in words} | set(cli.GROUPS) | set(cli.FACES)
     assert {f"{group} {word}".strip() for group, words in below.items() for word in words} == (
-        set(cli.GROUPS) | set(cli.COMMANDS)
+        set(cli.GROUPS) | set(cli.COMMANDS) | set(cli.FACES)
     )
+
+
+@pytest.mark.parametrize(
+    "line, offered",
+    [
+        ("archive ar", ["area"]),
+        ("archive area s", ["set", "show"]),
+        ("archive completion ", ["bash", "fish", "zsh"]),
+        ("archive area list --js", ["--json"]),
+    ],
+)
+def test_a_shell_completes_commands_and_options(line: str, offered: list[str]) -> None:
+    words = line.split(" ")
+    environment = os.environ | {
+        "_ARCHIVE_COMPLETE": "bash_complete",
+        "COMP_WORDS": line,
+        "COMP_CWORD": str(len(words) - 1),
+    }
+
+    done = subprocess.run(
+        [sys.executable, "-m", "archive"], env=environment, capture_output=True, text=True, check=True
+    )
+
+    assert sorted(each.partition(",")[2] for each in done.stdout.split()) == offered

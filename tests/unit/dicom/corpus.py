@@ -123,17 +123,17 @@ def _differences(one: Dataset, other: Dataset, big: tuple[bool, bool], ignored: 
             continue
         if tag not in one or tag not in other:
             found.append(f"{tag} is in one only")
-        elif not _are_same(one[tag], other[tag], big):
+        elif not _are_same(one[tag], other[tag], big, ignored):
             found.append(f"{one[tag]} is not {other[tag]}"[:300])
     return found
 
 
-def _are_same(one: DataElement, other: DataElement, big: tuple[bool, bool]) -> bool:
+def _are_same(one: DataElement, other: DataElement, big: tuple[bool, bool], ignored: Container[int]) -> bool:
     if one.is_empty and other.is_empty:
         return True
     if isinstance(one.value, Sequence) and isinstance(other.value, Sequence):
         pairs = zip(one.value, other.value, strict=False)
-        return len(one.value) == len(other.value) and not any(_differences(*pair, big) for pair in pairs)
+        return len(one.value) == len(other.value) and not any(_differences(*pair, big, ignored) for pair in pairs)
     if one.VR != other.VR and "UN" in (one.VR, other.VR):
         return True  # a private VR that was lost in implicit VR
     values = _in_little_endian(one, big[0]), _in_little_endian(other, big[1])

@@ -11,13 +11,20 @@ from sqlalchemy import select
 
 from archive.database import transaction
 from archive.database.engine import Database
-from archive.errors import DatabaseFailed, DataSetMismatch, DuplicateInstance, MissingUid, UnreadableDataSet
+from archive.errors import (
+    DatabaseFailed,
+    DataSetMismatch,
+    DuplicateInstance,
+    MissingUid,
+    OutOfResources,
+    UnreadableDataSet,
+)
 from archive.index.tables import instances, studies
 from archive.lifecycle import filing, founding
 from archive.lifecycle.retrieve import Holdings
-from archive.lifecycle.store import HEAD_BYTES, Store
-from archive.registry import snapshot
-from archive.registry.snapshot import Area
+from archive.lifecycle.store import HEAD_BYTES, WAKE_SECONDS, Store
+from archive.registry import changes, snapshot
+from archive.registry.snapshot import Area, Quota
 from archive.storage.local import LocalArea
 from tests.fix_database import sqlite_url
 from tests.fix_instances import encoded, instance
@@ -228,3 +235,56 @@ def test_relaxed_area_stores_the_same(ward):
 
     assert ward.files() == ward.paths()
     assert ward.files()[0].read_bytes().endswith(received)
+
+
+def test_a_small_instance_wakes_housekeeping_to_make_its_file(ward):
+    ward.store(instance())
+
+    assert ward.wakes == 1
+
+
+def test_a_large_instance_that_replaces_nothing_leaves_housekeeping_asleep(ward):
+    ward.store(instance(side_pixels=LARGE_SIDE_PIXELS))
+
+    assert ward.wakes == 0
+
+
+def test_an_instance_that_replaces_another_wakes_housekeeping_to_unlink_its_file(ward):
+    ward.store(instance(side_pixels=LARGE_SIDE_PIXELS))
+    ward.store(instance(side_pixels=LARGE_SIDE_PIXELS))
+
+    assert ward.wakes == 1
+
+
+def test_housekeeping_is_not_woken_twice_in_a_moment(ward, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr("archive.lifecycle.store.time.monotonic", lambda: now[0])
+
+    ward.store(instance(number=1))
+    ward.store(instance(number=2))
+    at_once = ward.wakes
+    now[0] += 2 * WAKE_SECONDS
+    ward.store(instance(number=3))
+
+    assert (at_once, ward.wakes) == (1, 2)
+
+
+def test_a_store_that_is_refused_leaves_housekeeping_asleep(ward):
+    ward.area = replace(ward.area, quota=Quota(max_bytes=100))
+
+    with pytest.raises(OutOfResources):
+        ward.store()
+
+    assert ward.wakes == 0
+
+
+def test_an_eviction_wakes_housekeeping(ward):
+    def limit(connection) -> None:
+        changes.set_area(connection, ward.area.name, {"max_studies": 1, "on_full": "evict"})
+        ward.area = snapshot.read(connection).areas[ward.area.name]
+
+    transaction.write(ward.database, limit)
+    ward.store(instance(study=1, side_pixels=LARGE_SIDE_PIXELS))
+    ward.store(instance(study=2, side_pixels=LARGE_SIDE_PIXELS))
+
+    assert ward.wakes == 1

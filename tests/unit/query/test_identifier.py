@@ -90,8 +90,8 @@ def test_missing_level_is_an_invalid_identifier(word):
 @pytest.mark.parametrize(
     "word, model",
     [
-        pytest.param("STUDYX", Model.STUDY_ROOT, id="longer word"),
         pytest.param("STUD", Model.STUDY_ROOT, id="shorter word"),
+        pytest.param("STUDYX", Model.STUDY_ROOT, id="longer word"),
         pytest.param("PATIENT", Model.STUDY_ROOT, id="above Study Root"),
         pytest.param("SERIES", Model.PATIENT_STUDY_ONLY, id="below Patient/Study Only"),
         pytest.param("INSTANCE", Model.PATIENT_ROOT, id="no level word"),
@@ -102,6 +102,55 @@ def test_level_that_the_model_has_not_is_unknown(word, model):
         find(word, model)
 
     assert refusal.value.offending_element == 0x00080052
+
+
+STRICT = Options(strict_keys=True)
+
+
+@pytest.mark.parametrize("word, model", [("PATIENT", Model.STUDY_ROOT), ("IMAGE", Model.PATIENT_STUDY_ONLY)])
+def test_level_that_the_model_has_not_is_invalid_where_keys_are_checked(word, model):
+    for ask in (find, retrieve):
+        with pytest.raises(InvalidIdentifier, match=f"has no {word} level") as refusal:
+            ask(word, model, STRICT, PatientID="P")
+
+        assert not isinstance(refusal.value, UnknownLevel)
+
+
+def test_word_that_is_no_level_is_unknown_where_keys_are_checked():
+    with pytest.raises(UnknownLevel):
+        find("FRAME", options=STRICT)
+
+
+@pytest.mark.parametrize(
+    "values, offender",
+    [
+        ({"Modality": "", "StudyDate": ""}, "Modality"),
+        ({"NumberOfSeriesRelatedInstances": "", "StudyDate": ""}, "NumberOfSeriesRelatedInstances"),
+        ({"PatientName": ""}, None),
+    ],
+)
+def test_strict_find_names_the_key_that_has_no_place(values, offender):
+    with pytest.raises(InvalidIdentifier) as refusal:
+        find("STUDY", options=STRICT, **values)
+
+    assert refusal.value.values.get("offending_element") == (tag(offender) if offender else None)
+
+
+def test_strict_find_lets_stand_what_is_no_key_or_says_nothing_of_a_level():
+    query = find("STUDY", options=STRICT, StudyDate="", SliceThickness="", RetrieveAETitle="", ModalitiesInStudy="")
+
+    assert query.level is Level.STUDY
+
+
+def test_strict_retrieve_takes_the_unique_keys_alone():
+    assert set(conditions(retrieve("SERIES", options=STRICT, StudyInstanceUID="1.2", SeriesInstanceUID="1.3"))) == {
+        "StudyInstanceUID",
+        "SeriesInstanceUID",
+    }
+    with pytest.raises(InvalidIdentifier) as refusal:
+        retrieve("SERIES", options=STRICT, StudyInstanceUID="1.2", SeriesInstanceUID="1.3", Modality="CT")
+
+    assert refusal.value.offending_element == tag("Modality")
 
 
 def test_damaged_identifier_is_invalid():

@@ -66,3 +66,10 @@ def test_short_offer_leaves_the_rest_off():
 def test_retrieval_negotiates_relational_only():
     assert accepted_negotiation(b"\1\1", Operation.MOVE) == b"\1\0"
     assert Options.from_extended_negotiation(b"\1\1", Operation.GET) == Options(relational=True)
+
+
+def test_relational_queries_are_declined_where_keys_are_checked():
+    assert accepted_negotiation(b"\1\1\1", strict_keys=True) == b"\0\1\0"
+    assert Options.from_extended_negotiation(b"\1\1", strict_keys=True) == Options(
+        combined_date_time=True, strict_keys=True
+    )

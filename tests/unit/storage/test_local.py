@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from archive.errors import DiskFailed, OutOfResources, UnreadableFile
-from archive.storage.local import LocalArea
+from archive.storage import checksum, copying
+from archive.storage.local import LocalArea, make_durable
+from archive.storage.syncing import Syncer
 
 
 @pytest.fixture
@@ -148,3 +150,79 @@ def test_a_folder_tidied_away_while_a_file_is_written_is_made_again(area: LocalA
         file.publish()
 
     assert list(area.walk()) == [file.path]
+
+
+@pytest.mark.parametrize("meta", [b"", b"meta"], ids=["alone", "behind others"])
+@pytest.mark.parametrize("is_durable", [False, True], ids=["relaxed", "durable"])
+@pytest.mark.parametrize("is_shared", [False, True], ids=["copied", "shared"])
+def test_the_beginning_of_an_open_file_is_copied_and_counted_in(
+    area: LocalArea, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, meta: bytes, is_durable: bool, is_shared: bool
+):
+    (tmp_path / "source").write_bytes(bytes(range(250)) * 10_000)
+
+    def share(source: int, target: int) -> bool:
+        """What the file system does where it can."""
+        return is_shared and os.pwrite(target, os.pread(source, 10_000_000, 0), 0) > 0
+
+    monkeypatch.setattr(copying, "share", share)
+    with area.create(is_durable=is_durable) as file, (tmp_path / "source").open("rb") as source:
+        file.write(*[meta] if meta else [])
+        file.copy(source.fileno(), 2_000_000, copying.new_buffer())
+        file.write(b"behind it")
+        file.take_time(1_000_000_007)
+        file.publish()
+
+    content = meta + bytes(range(250)) * 8000 + b"behind it"
+    assert (area.root / file.path).read_bytes() == content
+    assert (file.size_bytes, file.checksum) == (len(content), checksum.of_bytes(content))
+    state = area.look_at(file.path)
+    assert state is not None
+    assert (state.size_bytes, state.modified_at_ns) == (len(content), 1_000_000_007)
+
+
+@pytest.mark.parametrize("is_shared", [False, True], ids=["copied", "shared"])
+def test_a_file_that_becomes_shorter_while_it_is_copied_is_told(
+    area: LocalArea, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_shared: bool
+):
+    (tmp_path / "source").write_bytes(bytes(1000))
+    monkeypatch.setattr(copying, "share", lambda source, target: is_shared and os.write(target, bytes(1000)) > 0)
+
+    with area.create() as file, (tmp_path / "source").open("rb") as source, pytest.raises(UnreadableFile):
+        file.copy(source.fileno(), 1001, copying.new_buffer())
+
+    file.discard()
+
+
+@pytest.mark.parametrize("is_side_by_side", [False, True])
+def test_a_sync_that_fails_is_told(area: LocalArea, monkeypatch: pytest.MonkeyPatch, is_side_by_side: bool):
+    files = [area.create() for _ in range(3)]
+    for file in files:
+        file.publish()
+
+    def fail(descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fdatasync", fail)
+
+    with pytest.raises(DiskFailed):
+        make_durable(files, Syncer() if is_side_by_side else None)
+
+    for file in files:
+        file.discard()
+
+
+def test_files_that_somebody_else_put_here_are_made_durable_with_the_folders_above_them(
+    area: LocalArea, monkeypatch: pytest.MonkeyPatch
+):
+    path = area.root / "below" / "deep" / "1.dcm"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"x")
+    synced: list[str] = []
+    name = lambda descriptor: str(Path(f"/proc/self/fd/{descriptor}").readlink())  # noqa: E731
+    monkeypatch.setattr(os, "fdatasync", lambda descriptor: synced.append(name(descriptor)))
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(name(descriptor)))
+
+    with path.open("rb") as stream:
+        area.make_found_durable({"below/deep/1.dcm": stream.fileno()}, Syncer())
+
+    assert synced == [str(path), str(path.parent), str(path.parent.parent), str(area.root)]

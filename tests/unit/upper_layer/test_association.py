@@ -27,6 +27,7 @@ from archive.upper_layer.proposal import (
     Rejection,
 )
 from archive.upper_layer.states import Pdu, State
+from tests import fix_association
 from tests.fix_association import (
     ABORT,
     DATA,
@@ -48,6 +49,13 @@ from tests.fix_association import (
     scripted_requestor,
     socket_pair,
 )
+
+
+@pytest.fixture(autouse=True, params=["plain", "TLS"])
+def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test over TCP as it is, and through TLS."""
+    if request.param == "TLS":
+        monkeypatch.setattr(fix_association, "transport", request.getfixturevalue("tls_transport"))
 
 
 def read_one(association: Association) -> object:
@@ -78,11 +86,11 @@ def test_decision_sees_who_asks_from_where() -> None:
 
 
 def test_rejection_tells_the_requestor_why() -> None:
-    near, far = socket_pair()
-    accepting = in_background(Association.accept, Connection(far), lambda _: CALLED_AE_TITLE_NOT_RECOGNIZED, HASTY)
+    requestor_end, acceptor_end = fix_association.transport.ours(*socket_pair())
+    accepting = in_background(Association.accept, acceptor_end, lambda _: CALLED_AE_TITLE_NOT_RECOGNIZED, HASTY)
 
     with pytest.raises(AssociationRejected) as caught:
-        Association.request(Connection(near), proposal(), HASTY)
+        Association.request(requestor_end, proposal(), HASTY)
 
     assert (caught.value.result, caught.value.source, caught.value.reason) == (1, 1, 7)
     assert accepting.result(WAIT_SECONDS) == Rejection(1, 1, 7)
@@ -464,9 +472,9 @@ def test_many_idle_associations_hold_little_memory() -> None:
     peers: list[ScriptedPeer] = []
     before = resident_bytes()
     for _ in range(100):
-        near, far = socket_pair()
+        near, end = fix_association.transport.accepting(*socket_pair())
         peers.append(ScriptedPeer(near))
-        ends.append(Connection(far))
+        ends.append(end)
         accepting = in_background(Association.accept, ends[-1], agree, HASTY)
         peers[-1].associates()
         accepting.result(WAIT_SECONDS)

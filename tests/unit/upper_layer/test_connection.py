@@ -10,7 +10,7 @@ import pytest
 from archive.errors import CannotConnect, ConnectionLost, DeadlineExpired, PduTooLarge, UnrecognizedPdu
 from archive.upper_layer import connection
 from archive.upper_layer.connection import NO_DEADLINE, Connection, Deadline
-from tests.fix_association import WAIT_SECONDS, in_background, socket_pair
+from tests.fix_association import WAIT_SECONDS, Plain, Transport, in_background, socket_pair
 from tests.fix_proxy import proxy_to
 
 LIMITS = {4: 1000, 7: 4}
@@ -21,10 +21,12 @@ def pdu(size: int, kind: int = 4) -> bytes:
     return bytes((kind, 0)) + size.to_bytes(4, "big") + bytes(number % 251 for number in range(size))
 
 
-@pytest.fixture
-def pair() -> Iterator[tuple[Connection, socket.socket]]:
-    near, far = socket_pair()
-    with near, Connection(far, buffer_bytes=4096) as ours:
+@pytest.fixture(params=["plain", "TLS"])
+def pair(request: pytest.FixtureRequest) -> Iterator[tuple[Connection, socket.socket]]:
+    """An acceptor's end and its peer, over TCP as it is and through TLS."""
+    transport: Transport = request.getfixturevalue("tls_transport") if request.param == "TLS" else Plain()
+    near, ours = transport.accepting(*socket_pair(), buffer_bytes=4096)
+    with near, ours:
         near.settimeout(WAIT_SECONDS)
         yield ours, near
 
@@ -283,6 +285,29 @@ def test_name_that_takes_too_long_meets_the_deadline(monkeypatch: pytest.MonkeyP
 def test_numeric_address_needs_no_resolver(monkeypatch: pytest.MonkeyPatch) -> None:
     assert connection.resolve("127.0.0.1", 5) == ("127.0.0.1",)
     assert connection.resolve("::1", 5) == ("::1",)
+
+
+def test_an_address_is_called_what_the_resolver_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getnameinfo", lambda address, flags: (f"name-of-{address[0]}", "0"))
+
+    assert connection.name_of("10.1.2.3", 5) == "name-of-10.1.2.3"
+
+
+def test_an_address_that_has_no_name_or_none_in_time_is_called_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = threading.Event()
+
+    def fails(address: object, flags: int) -> object:
+        raise socket.gaierror(socket.EAI_NONAME, "not known")
+
+    def is_slow(address: object, flags: int) -> object:
+        asked.wait(WAIT_SECONDS)
+        return "slow.example", "0"
+
+    for resolver in (fails, is_slow):
+        monkeypatch.setattr(socket, "getnameinfo", resolver)
+        assert connection.name_of("192.0.2.1", SOON) is None
+
+    asked.set()
 
 
 def test_no_deadline_never_expires() -> None:

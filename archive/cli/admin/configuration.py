@@ -1,0 +1,169 @@
+"""`archive import-config` and `export-config`: the registry from a dcmqrscp.cfg, and as one."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from archive.cli import output
+from archive.cli.admin.usage import enforce, say_evictions
+from archive.cli.options import Archive, example, json_option, with_archive
+from archive.database.dialects import Connection
+from archive.errors import DiskFailed, Misconfigured
+from archive.lifecycle import evict
+from archive.lifecycle.evict import Eviction
+from archive.registry import (
+    dcmqrscp_config,
+    dcmqrscp_export,
+    dcmqrscp_import,
+    dcmqrscp_reading,
+    dcmqrscp_rows,
+    snapshot,
+)
+from archive.registry.dcmqrscp_rows import Site
+from archive.registry.notices import Notice
+
+__all__ = ["export_config", "import_config", "read_site"]
+
+# Sites of thousands of peers have some hundred KB.
+MOST_BYTES = 16 << 20
+
+
+class _DryRun(Exception):
+    """Ends the transaction of a dry run, which is rolled back; carries what would have changed."""
+
+    def __init__(self, changes: list[str]) -> None:
+        super().__init__()
+        self.changes = changes
+
+
+def read_file(file: Path) -> bytes:
+    """A configuration file; raises Misconfigured."""
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise Misconfigured(f"Cannot read {file}: {error.strerror}") from error
+    if len(content) > MOST_BYTES:
+        raise Misconfigured(f"{file} is no dcmqrscp.cfg: it has more than {MOST_BYTES} bytes")
+    return content
+
+
+def read_site(file: Path) -> tuple[dcmqrscp_config.DcmqrscpConfig, Site, tuple[Notice, ...]]:
+    """What a dcmqrscp.cfg says, the rows that it means, and what is odd about it; raises Misconfigured."""
+    reading = dcmqrscp_reading.read(read_file(file), str(file))
+    site = dcmqrscp_rows.site(reading.config, Path.cwd())
+    return reading.config, site, (*reading.notices, *site.notices)
+
+
+def make_folders(site: Site) -> None:
+    """The folders of areas that are not there yet; raises DiskFailed."""
+    for area in site.areas:
+        try:
+            Path(area.path).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DiskFailed("Cannot make the folder of an area", path=area.path, reason=error.strerror) from error
+
+
+@click.command(
+    "import-config",
+    epilog=example("archive import-config /etc/dcmtk/dcmqrscp.cfg --dry-run", "archive import-config dcmqrscp.cfg"),
+)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--dry-run", "is_dry", is_flag=True, help="Say what would change; change nothing.")
+@json_option
+@with_archive
+def import_config(archive: Archive, file: Path, is_dry: bool, as_json: bool) -> None:
+    """Make areas, AE titles, peers, groups, vendors and rules of a dcmqrscp.cfg; what is here already stays.
+
+    Run again, it changes nothing. Holds for the next association. Port, PDU size and number of associations are
+    settings of the service, and not taken over.
+    """
+    config, site, notices = read_site(file)
+
+    def work(connection: Connection) -> list[str]:
+        changed = dcmqrscp_import.bring(connection, site)
+        areas = {area.path: area for area in snapshot.read(connection).areas.values()}
+        for area in site.areas:
+            evict.follow_policy(connection, areas[area.path])
+        if is_dry:
+            raise _DryRun(changed)
+        make_folders(site)  # before the commit: no area is without its folder
+        return changed
+
+    try:
+        changed = archive.write(work)
+    except _DryRun as dry:
+        changed = dry.changes
+    evicted = [] if is_dry else _enforce(archive, site)
+    if as_json:
+        said = {"changes": changed, "notices": [_noted(notice) for notice in notices]}
+        output.facts(said | {"evictions": [str(eviction) for eviction in evicted]}, as_json=True)
+        return
+    _say(changed, notices, file, is_dry)
+    say_evictions(evicted, "made room for the limits of the file")
+    if not is_dry:
+        _say_what_is_left(config, site)
+
+
+def _enforce(archive: Archive, site: Site) -> list[Eviction]:
+    """What goes because the limits of the file are lower."""
+    paths = {area.path for area in site.areas}
+    areas = [area for area in archive.registry().areas.values() if area.path in paths]
+    return [eviction for area in areas for eviction in enforce(archive, area)]
+
+
+def _noted(notice: Notice) -> dict[str, Any]:
+    return {"line": notice.line or None, "text": notice.text}
+
+
+def _say(changed: Sequence[str], notices: Sequence[Notice], file: Path, is_dry: bool) -> None:
+    for notice in notices:
+        where = f"{file}, line {notice.line}" if notice.line else str(file)
+        click.echo(f"{where}: {notice.text}", err=True)
+    for sentence in changed:
+        click.echo(f"{'would be: ' if is_dry else ''}{sentence}")
+    if not changed:
+        click.echo(f"All that {file} says is here already.", err=True)
+
+
+def _say_what_is_left(config: dcmqrscp_config.DcmqrscpConfig, site: Site) -> None:
+    click.echo(
+        f"The service is started with: archive serve --host 0.0.0.0 --port {config.network_tcp_port} "
+        f"--max-pdu {config.max_pdu_bytes} --max-associations {config.max_associations}",
+        err=True,
+    )
+    if any((Path(area.path) / "index.dat").exists() for area in site.areas):
+        click.echo("Images that lie in an area already are indexed by: archive import --in-place --area NAME", err=True)
+
+
+@click.command("export-config", epilog=example("archive export-config --output dcmqrscp.cfg"))
+@click.option("--output", "file", metavar="FILE", type=click.Path(path_type=Path), help="By default standard output.")
+@json_option
+@with_archive
+def export_config(archive: Archive, file: Path | None, as_json: bool) -> None:
+    """Write the registry as a dcmqrscp.cfg, and say what that format cannot hold."""
+    loaded = archive.settings
+    exported = dcmqrscp_export.export(
+        archive.registry(),
+        loaded.data_folder,
+        port=loaded.port if isinstance(loaded.port, int) and loaded.port else 104,
+        max_pdu_bytes=min(loaded.max_pdu, dcmqrscp_reading.MAX_PDU_BYTES),
+        max_associations=loaded.max_associations,
+    )
+    made = f"# Written by archive export-config, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC.\n".encode()
+    content = made + dcmqrscp_config.write(exported.config)
+    if file is not None:
+        try:
+            file.write_bytes(content)
+        except OSError as error:
+            raise DiskFailed("Cannot write the file", path=str(file), reason=error.strerror) from error
+    if as_json:
+        output.facts({"configuration": content.decode(), "losses": list(exported.losses)}, as_json=True)
+        return
+    if file is None:
+        click.echo(content, nl=False)
+    for loss in exported.losses:
+        click.echo(f"Not in the file: {loss}.", err=True)

@@ -1,0 +1,168 @@
+"""Options for how received data sets are written: bit by bit, or anew with this transfer syntax and those lengths."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from archive.cli.dcmtk.options import CommandLine, Group, Option
+from archive.cli.dcmtk.transfer_syntax_options import COMPRESSED_PREFERENCES, PREFER_OPTIONS
+from archive.dicom import uids
+
+GROUPS = (
+    Group("output options:"),
+    Group(
+        "bit preserving mode:",
+        (
+            Option("--normal", "-B", "allow implicit format conversions (default)"),
+            Option("--bit-preserving", "+B", "write data exactly as read"),
+        ),
+        is_part=True,
+    ),
+    Group(
+        "output file format:",
+        (
+            Option("--write-file", "+F", "write file format (default)"),
+            Option("--write-dataset", "-F", "write data set without file meta information"),
+        ),
+        is_part=True,
+    ),
+    Group(
+        "output transfer syntax (not with --bit-preserving or compressed transmission):",
+        (
+            Option("--write-xfer-same", "+t=", "write with same TS as input (default)"),
+            Option("--write-xfer-little", "+te", "write with explicit VR little endian TS"),
+            Option("--write-xfer-big", "+tb", "write with explicit VR big endian TS"),
+            Option("--write-xfer-implicit", "+ti", "write with implicit VR little endian TS"),
+            Option("--write-xfer-deflated", "+td", "write with deflated expl. VR little endian TS"),
+        ),
+        is_part=True,
+    ),
+    Group(
+        "post-1993 value representations:",
+        (
+            Option("--enable-new-vr", "+u", "enable support for new VRs (UN/UT) (default)"),
+            Option("--disable-new-vr", "-u", "disable support for new VRs, convert to OB"),
+        ),
+        is_part=True,
+    ),
+    Group(
+        "group length encoding (not with --bit-preserving):",
+        (
+            Option("--group-length-recalc", "+g=", "recalculate group lengths if present (default)"),
+            Option("--group-length-create", "+g", "always write with group length elements"),
+            Option("--group-length-remove", "-g", "always write without group length elements"),
+        ),
+        is_part=True,
+    ),
+    Group(
+        "length encoding in sequences and items (not with --bit-preserving):",
+        (
+            Option("--length-explicit", "+e", "write with explicit lengths (default)"),
+            Option("--length-undefined", "-e", "write with undefined lengths"),
+        ),
+        is_part=True,
+    ),
+    Group(
+        "data set trailing padding (not with --write-dataset or --bit-preserving):",
+        (
+            Option("--padding-off", "-p", "no padding (default)"),
+            Option(
+                "--padding-create",
+                "+p",
+                "align file on multiple of f bytes\nand items on multiple of i bytes",
+                values=2,
+                value_help="[f]ile-pad [i]tem-pad: integer",
+            ),
+        ),
+        is_part=True,
+    ),
+    Group(
+        "deflate compression level (only with -xd or --write-xfer-deflated/same):",
+        (
+            Option(
+                "--compression-level",
+                "+cl",
+                "0=uncompressed, 1=fastest, 9=best compression",
+                values=1,
+                value_help="[l]evel: integer (default: 6)",
+            ),
+        ),
+        is_part=True,
+    ),
+)
+
+_TRANSFER_SYNTAXES = {
+    "--write-xfer-same": None,
+    "--write-xfer-little": uids.EXPLICIT_VR_LITTLE_ENDIAN,
+    "--write-xfer-big": uids.EXPLICIT_VR_BIG_ENDIAN,
+    "--write-xfer-implicit": uids.IMPLICIT_VR_LITTLE_ENDIAN,
+    "--write-xfer-deflated": uids.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+}
+GroupLengths = Literal["recalculate", "create", "remove"]
+_GROUP_LENGTHS: dict[str, GroupLengths] = {
+    "--group-length-recalc": "recalculate",
+    "--group-length-create": "create",
+    "--group-length-remove": "remove",
+}
+_LENGTHS = ("--length-explicit", "--length-undefined")
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """How data sets are written; the defaults are DCMTK's."""
+
+    is_bit_preserving: bool | None = None
+    """None if neither mode was asked for; DCMTK then writes anew."""
+    has_file_meta: bool = True
+    transfer_syntax: str | None = None
+    """None: that of the data set as received."""
+    has_new_vrs: bool = True
+    group_lengths: GroupLengths = "recalculate"
+    has_explicit_lengths: bool = True
+    padding_bytes: tuple[int, int] | None = None
+    """The file's and an item's length is a multiple of these."""
+    deflate_level: int = 6
+
+
+def output(given: CommandLine, proposed: str) -> Output:
+    """How to write, as `given` says beside the `proposed` preset; raises Misconfigured."""
+    mode = given.last("--normal", "--bit-preserving")
+    is_bit_preserving = mode == "--bit-preserving"
+    has_file_meta = given.last("--write-file", "--write-dataset") != "--write-dataset"
+    written = given.last(*_TRANSFER_SYNTAXES)
+    transfer_syntax = _TRANSFER_SYNTAXES[written] if written else None
+    if written and transfer_syntax is not None:
+        given.refuse_together(written, "--bit-preserving", is_bit_preserving)
+        preference = given.last(*(option.long for option in PREFER_OPTIONS))
+        given.refuse_together(written, preference or "", preference in COMPRESSED_PREFERENCES)
+    group_lengths, lengths = given.last(*_GROUP_LENGTHS), given.last(*_LENGTHS)
+    for option in (group_lengths, lengths):
+        if option is not None:
+            given.refuse_together(option, "--bit-preserving", is_bit_preserving)
+    return Output(
+        is_bit_preserving=None if mode is None else is_bit_preserving,
+        has_file_meta=has_file_meta,
+        transfer_syntax=transfer_syntax,
+        has_new_vrs=given.last("--enable-new-vr", "--disable-new-vr") != "--disable-new-vr",
+        group_lengths=_GROUP_LENGTHS[group_lengths] if group_lengths else "recalculate",
+        has_explicit_lengths=lengths != "--length-undefined",
+        padding_bytes=_padding(given, has_file_meta, is_bit_preserving),
+        deflate_level=_deflate_level(given, proposed, transfer_syntax),
+    )
+
+
+def _padding(given: CommandLine, has_file_meta: bool, is_bit_preserving: bool) -> tuple[int, int] | None:
+    if given.last("--padding-off", "--padding-create") != "--padding-create":
+        return None
+    given.refuse_together("--padding-create", "--write-dataset", not has_file_meta)
+    given.refuse_together("--padding-create", "--bit-preserving", is_bit_preserving)
+    file_bytes, item_bytes = given.all_unsigned("--padding-create", 0)
+    return file_bytes, item_bytes
+
+
+def _deflate_level(given: CommandLine, proposed: str, transfer_syntax: str | None) -> int:
+    if given.has("--compression-level"):
+        deflates = transfer_syntax in (None, uids.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN) or proposed == "deflated"
+        bases = "--propose-deflated, --write-xfer-deflated or --write-xfer-same"
+        given.require("--compression-level", bases, deflates)
+    level = given.unsigned("--compression-level", 0, 9)
+    return 6 if level is None else level

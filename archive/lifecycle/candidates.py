@@ -1,0 +1,175 @@
+"""A file that somebody wants taken in: is it an instance, does the area hold it already, and may it come in?
+
+Everything here only reads. What cannot be taken in is told by an error of ours, with the reason.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from archive.database import transaction
+from archive.database.engine import Database
+from archive.dicom import header, part10, recognize, uids
+from archive.dicom.header import Header
+from archive.dicom.recognize import Recognized
+from archive.errors import DataSetMismatch, MissingUid, UnreadableDataSet, UnreadableFile, UnsupportedSopClass
+from archive.index import locate
+from archive.index.locate import Location
+from archive.lifecycle.retrieve import Holdings
+from archive.lifecycle.store import HEAD_BYTES, require_uids
+from archive.registry.snapshot import Area
+from archive.storage.local import LocalArea
+from archive.storage.sources import Found, Source
+
+# A header of which less is enough has all keys in front; what comes behind are the functional groups of many frames.
+MOST_HEADER_BYTES = 8 << 20
+
+_COMPARED_BYTES = 1 << 20
+
+# dcmqrscp's own index, which lies among its images.
+DCMQRSCP_INDEX = "index.dat"
+
+
+class NotAnInstance(Exception):
+    """A file that need not be an instance, and is passed over; the message says what it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A file that is an instance, open for reading."""
+
+    found: Found
+    source: Source
+    head: bytes = field(repr=False)
+    """Its first bytes; all of it, if it is no longer than that."""
+    recognized: Recognized
+    header: Header
+
+    @property
+    def sop_instance_uid(self) -> str:
+        return self.header.sop_instance_uid
+
+    @property
+    def is_in_head(self) -> bool:
+        """Whether the whole file is in memory."""
+        return len(self.head) == self.source.size_bytes
+
+    @property
+    def data_set_bytes(self) -> int:
+        return self.source.size_bytes - self.recognized.data_set_offset
+
+    @property
+    def missing_meta(self) -> bytes:
+        """The File Meta Information that a bare data set needs in front of it; nothing for all others."""
+        if self.recognized.has_meta:
+            return b""
+        return part10.file_meta(self.header.sop_class_uid, self.sop_instance_uid, self.recognized.transfer_syntax_uid)
+
+    def read(self, position: int, most_bytes: int) -> bytes:
+        """The bytes of the file from `position` on; raises UnreadableFile."""
+        if self.is_in_head:
+            return self.head[position : position + most_bytes]
+        return self.source.read(position, most_bytes)
+
+
+def look(found: Found, area: Area) -> Candidate:
+    """Read the header of a file, and hold it open. Raises NotAnInstance, or Refused or Failed with what is wrong."""
+    if found.path.rpartition("/")[2] == DCMQRSCP_INDEX:
+        raise NotAnInstance("this is the index of dcmqrscp")
+    source = Source(found.path)
+    try:
+        if source.size_bytes == 0:
+            raise UnreadableDataSet("The file is empty")
+        head = source.read(0, HEAD_BYTES)
+        recognized = recognize.recognize(head)
+        if recognized.media_storage_sop_class_uid == recognize.MEDIA_STORAGE_DIRECTORY:
+            raise NotAnInstance("a DICOMDIR lists instances and is none")
+        scanned = _scan(source, head, recognized)
+        _require_instance(scanned, recognized)
+        if not area.takes(scanned.sop_class_uid):
+            raise UnsupportedSopClass("The area takes no instances of this SOP Class", uid=scanned.sop_class_uid)
+        candidate = Candidate(found, source, head, recognized, scanned)
+        if recognize.is_cut_short(scanned, recognized, candidate.read, source.size_bytes):
+            raise UnreadableDataSet("The file ends before its pixels do")
+    except BaseException:
+        source.close()
+        raise
+    return candidate
+
+
+def _scan(source: Source, head: bytes, recognized: Recognized) -> Header:
+    """The header, from the first bytes or from as many as it needs."""
+    while True:
+        is_whole = len(head) >= source.size_bytes
+        data_set = head[recognized.data_set_offset :]
+        if not data_set:
+            raise UnreadableDataSet("There is nothing behind the File Meta Information")
+        scanned = header.scan(data_set, recognized.transfer_syntax_uid, is_whole=is_whole)
+        if scanned.complete or len(head) >= MOST_HEADER_BYTES:
+            return scanned
+        if is_whole and recognized.has_meta:
+            raise UnreadableDataSet("The file ends in the middle of an element")
+        if is_whole:
+            raise UnreadableDataSet("This is not a DICOM file")  # it only begins as a bare data set does
+        head = source.read(0, min(8 * len(head), MOST_HEADER_BYTES))
+
+
+def _require_instance(scanned: Header, recognized: Recognized) -> None:
+    if not recognized.has_meta and not scanned.sop_class_uid:
+        raise UnreadableDataSet("This is not a DICOM file")
+    if not uids.is_uid(scanned.sop_class_uid):
+        what = "malformed" if scanned.sop_class_uid else "missing"
+        raise MissingUid(f"The SOP Class UID is {what}", offending_element=0x00080016)
+    require_uids(scanned)
+
+
+class Comparison:
+    """Candidates beside what an area holds."""
+
+    def __init__(self, database: Database, area: Area, data: Path, files: LocalArea) -> None:
+        self._database = database
+        self._area = area
+        self._files = files
+        self._holdings = Holdings(database, data)
+
+    def held(self, candidates: list[Candidate]) -> dict[str, Location]:
+        """What the area holds of these instances, by SOP Instance UID."""
+        if not candidates:
+            return {}
+        wanted = sorted({candidate.sop_instance_uid for candidate in candidates})
+        with transaction.read(self._database) as connection:
+            return locate.held(connection, self._area.pk, wanted)
+
+    def is_lost(self, held: Location) -> bool:
+        """Whether the file of a held instance is gone."""
+        return held.path is not None and not self._files.has(held.path)
+
+    def is_same(self, candidate: Candidate, held: Location) -> bool:
+        """Whether the area holds these very bytes; told by size and time where both agree, else by reading both."""
+        if held.transfer_syntax_uid != candidate.recognized.transfer_syntax_uid:
+            return False
+        if held.size_bytes - held.data_set_offset != candidate.data_set_bytes:
+            return False
+        state = None if held.path is None else self._files.look_at(held.path)
+        if state is not None and state.modified_at_ns == candidate.source.modified_at_ns:
+            return state.size_bytes == held.size_bytes
+        try:
+            with self._holdings.open(self._area, held) as stream:
+                return _has_data_set(stream, candidate)
+        except (UnreadableFile, OSError):
+            return False
+
+    def require_unchanged(self, candidate: Candidate, held: Location) -> None:
+        """A file that is in the index already is as its row says; raises DataSetMismatch."""
+        if candidate.source.size_bytes != held.size_bytes:
+            raise DataSetMismatch("The file has changed since it was indexed; run: archive check verify")
+
+
+def _has_data_set(stream: BinaryIO, candidate: Candidate) -> bool:
+    """Whether a stream goes on with the data set of the candidate, to the end."""
+    position = candidate.recognized.data_set_offset
+    while piece := stream.read(_COMPARED_BYTES):
+        if candidate.read(position, len(piece)) != piece:
+            return False
+        position += len(piece)
+    return position == candidate.source.size_bytes

@@ -1,0 +1,93 @@
+"""Who changed what, and how it was before: a row of `changes` for each change, in the change's own transaction."""
+
+import os
+import pwd
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+
+from archive.registry import tables
+from archive.registry.tables import changes
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change: who made it, what became of what."""
+
+    pk: int
+    changed_at: datetime
+    os_user: str
+    os_host: str
+    action: str
+    subject: str
+    name: str
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None
+
+
+def note(
+    connection: Connection,
+    action: str,
+    subject: str,
+    name: str,
+    *,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+) -> None:
+    """Write down a change: `action` is a verb, `subject` a kind of thing (as area), `name` its name."""
+    connection.execute(
+        insert(changes).values(
+            changed_at=datetime.now(UTC),
+            os_user=_os_user(),
+            os_host=os.uname().nodename,
+            action=action,
+            subject=subject,
+            name=name,
+            before=_plain(before),
+            after=_plain(after),
+        )
+    )
+
+
+def history(
+    connection: Connection,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    subject: str | None = None,
+    name: str | None = None,
+    limit: int | None = None,
+) -> list[Change]:
+    """The changes of a time, newest first."""
+    statement = select(*(changes.c[field] for field in Change.__slots__)).order_by(changes.c.pk.desc()).limit(limit)
+    for condition in (
+        None if since is None else changes.c.changed_at >= since,
+        None if until is None else changes.c.changed_at < until,
+        None if subject is None else changes.c.subject == subject,
+        None if name is None else changes.c.name == name,
+    ):
+        if condition is not None:
+            statement = statement.where(condition)
+    return [Change(*row) for row in connection.execute(statement)]
+
+
+def _os_user() -> str:
+    """The user by the process, not by its environment, which anybody may set."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a user without a name, as in containers
+        return str(os.getuid())
+
+
+def _plain(values: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """As JSON has it."""
+    if values is None:
+        return None
+    return {
+        name: value.isoformat() if isinstance(value, date | datetime) else value
+        for name, value in values.items()
+        if name not in tables.UNNOTED
+    }

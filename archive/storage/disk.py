@@ -1,0 +1,44 @@
+"""The disk below a folder: which it is, and what room it has left.
+
+A folder that is not there yet will be made on the disk of the next folder above it that is.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from archive.errors import DiskFailed
+
+T = TypeVar("T")
+
+
+class Disk:
+    """The disk of one folder; looked at anew each time it is asked, for something may be mounted there."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def free_bytes(self) -> int:
+        """What it has left for us; raises DiskFailed."""
+        found = self._ask(os.statvfs)
+        return found.f_bavail * found.f_frsize
+
+    def size_bytes(self) -> int:
+        """All that it could hold; raises DiskFailed."""
+        found = self._ask(os.statvfs)
+        return found.f_blocks * found.f_frsize
+
+    def is_that_of(self, other: "Disk") -> bool:
+        """Whether what one takes is missing to the other; raises DiskFailed."""
+        return self._ask(os.stat).st_dev == other._ask(os.stat).st_dev
+
+    def _ask(self, question: Callable[[Path], T]) -> T:
+        folder = self._folder
+        while True:
+            try:
+                return question(folder)
+            except (FileNotFoundError, NotADirectoryError):
+                folder = folder.parent  # the topmost is always there
+            except OSError as error:
+                raise DiskFailed("The disk cannot be looked at", path=str(folder), reason=error.strerror) from error

@@ -1,0 +1,133 @@
+"""face.py: help, version, mistakes and the log of a face; its exit codes."""
+
+import logging
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from archive.cli.dcmtk.dcmqrscp import PROGRAM, decide
+from archive.cli.dcmtk.face import Face, run
+from archive.cli.dcmtk.options import CommandLine
+from archive.errors import Misconfigured
+
+Output = pytest.CaptureFixture[str]
+
+
+pytestmark = pytest.mark.usefixtures("restored_log")
+
+
+def work(given: CommandLine) -> int:
+    decide(given)
+    logging.getLogger("archive").warning("working")
+    return 42
+
+
+def test_the_work_gives_the_exit_code(capsys: Output) -> None:
+    assert run(PROGRAM, [], work) == 42
+    assert "working" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["-q", "-h", "--version"]])
+def test_help_goes_to_standard_output(arguments: list[str], capsys: Output) -> None:
+    assert run(PROGRAM, arguments, work) == 0
+    assert capsys.readouterr() == (PROGRAM.help, "")
+
+
+def test_version_names_the_libraries(capsys: Output) -> None:
+    assert run(PROGRAM, ["--version"], work) == 0
+
+    said = capsys.readouterr().out
+    assert said.startswith(f"$archive: dcmqrscp v{PROGRAM.version} $\n")
+    assert "- OpenSSL" in said
+
+
+@pytest.mark.parametrize("arguments, message", [(["-foo"], "Unknown option -foo"), (["+B", "+te"], "not allowed with")])
+def test_a_mistake_ends_with_1_and_is_said(arguments: list[str], message: str, capsys: Output) -> None:
+    assert run(PROGRAM, arguments, work) == 1
+
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"$archive: dcmqrscp v{PROGRAM.version} $\n\ndcmqrscp: DICOM image archive")
+    assert f"\nerror: {message}" in err or message in err.splitlines()[-1]
+
+
+def test_a_quiet_face_says_nothing_of_what_cannot_be_together(capsys: Output) -> None:
+    assert run(PROGRAM, ["-q", "+B", "+te"], work) == 1
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("options", [["--arguments"], ["-q", "--arguments"]])
+def test_expanded_arguments_are_said_whatever_the_level(options: list[str], tmp_path: Path, capsys: Output) -> None:
+    file = tmp_path / "more"
+    file.write_text("-ta '7'")
+
+    run(PROGRAM, [*options, f"@{file}"], work)
+
+    count = len(options) + 2
+    assert f"calling 'dcmqrscp' with {count} arguments: " in capsys.readouterr().err
+
+
+def test_a_log_configuration_is_used_and_what_is_not_taken_over_is_said(tmp_path: Path, capsys: Output) -> None:
+    configuration, file = tmp_path / "log.cfg", tmp_path / "dcmqrscp.log"
+    file.write_text("of yesterday\n")
+    configuration.write_text(
+        "log4cplus.rootLogger = WARN, console, file\n"
+        "log4cplus.appender.console = log4cplus::ConsoleAppender\n"
+        "log4cplus.appender.console.Threshold = FATAL\n"
+        "log4cplus.appender.file = log4cplus::FileAppender\n"
+        "log4cplus.appender.file.layout = log4cplus::PatternLayout\n"
+        f"log4cplus.appender.file.File = {tmp_path}/${{appname}}.log\n"
+    )
+
+    assert run(PROGRAM, ["-lc", str(configuration)], work) == 42
+
+    written = file.read_text()
+    assert "working" in written
+    assert "layout of appender file is not taken over" in written
+    assert "of yesterday" not in written
+    assert capsys.readouterr().err == ""
+
+
+def test_a_log_that_cannot_be_written_is_a_mistake(tmp_path: Path, capsys: Output) -> None:
+    configuration = tmp_path / "log.cfg"
+    configuration.write_text(
+        "log4cplus.rootLogger = WARN, f\n"
+        "log4cplus.appender.f = FileAppender\n"
+        "log4cplus.appender.f.File = /no/such/file\n"
+    )
+
+    assert run(PROGRAM, ["-lc", str(configuration)], work) == 1
+    assert "error: cannot write the log: No such file or directory: /no/such/file" in capsys.readouterr().err
+
+
+def test_a_mistake_found_at_work_ends_with_1(capsys: Output) -> None:
+    def fail(given: CommandLine) -> int:
+        raise Misconfigured("unknown configuration profile name: x")
+
+    assert run(PROGRAM, [], fail) == 1
+    assert capsys.readouterr().err.endswith("error: unknown configuration profile name: x\n")
+
+
+def test_as_a_command_it_gets_its_arguments_as_they_are() -> None:
+    seen: list[tuple[str, ...]] = []
+
+    def remember(given: CommandLine) -> int:
+        seen.append(given.arguments)
+        return 7
+
+    group = click.Group(commands=[Face(PROGRAM, remember)])
+    words = ["-xf", "--help", "a", "b", "+x=", "-ta", "-5", "-XF", "11112"]
+    ran = CliRunner().invoke(group, ["dcmqrscp", *words], standalone_mode=False)
+
+    assert ran.return_value == 7
+    assert seen == [
+        ("--assoc-config-file", "--help", "a", "b", "--prefer-uncompr", "--acse-timeout", "-5", "--check-find", "11112")
+    ]
+
+
+def test_as_a_command_its_help_is_dcmtks() -> None:
+    group = click.Group(commands=[Face(PROGRAM, work)])
+
+    assert CliRunner().invoke(group, ["dcmqrscp", "--help"], standalone_mode=False).output == PROGRAM.help
