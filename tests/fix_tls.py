@@ -1,12 +1,17 @@
 """A hospital's certification authority, what it issued and revoked, and pairs of connections that speak TLS."""
 
 import datetime
+import select
 import socket
 import ssl
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 import trustme
@@ -19,6 +24,8 @@ from archive.upper_layer.tls_connection import TlsConnection
 from tests.fix_association import WAIT_SECONDS, in_background
 
 _DAY = datetime.timedelta(days=1)
+_RECORD_BYTES = 16384  # RFC 8446 5.1
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -138,6 +145,7 @@ class TlsTransport:
         self._client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._client.load_cert_chain(requestor.certificate, requestor.key)
         self._client.load_verify_locations(authority.certificate)
+        self._server.sslsocket_class = self._client.sslsocket_class = SharedSslSocket
 
     def ours(self, near: socket.socket, far: socket.socket, **options: int) -> tuple[Connection, Connection]:
         """Both ends as Connections."""
@@ -159,12 +167,50 @@ class TlsTransport:
         return one, _shaken(lambda: self._server.wrap_socket(far, server_side=True), far, one)
 
 
+class SharedSslSocket(ssl.SSLSocket):
+    """An SSLSocket that one thread may read from while another writes to it.
+
+    Before Python 3.13 nothing keeps the two apart inside OpenSSL, and what one waits for overwrites what the other
+    waits for: a read that only had to wait then looks like an end of the connection.
+    """
+
+    def share(self) -> "SharedSslSocket":
+        """Wait outside of the session from now on."""
+        self._turn = threading.Lock()
+        super().settimeout(0)
+        return self
+
+    def settimeout(self, value: float | None) -> None:
+        if not hasattr(self, "_turn"):  # after that, WAIT_SECONDS holds
+            super().settimeout(value)
+
+    def sendall(self, data: bytes, flags: int = 0) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """All of `data`, a record at a time."""
+        unsent = memoryview(data)
+        while unsent:
+            unsent = unsent[self._in_turn(partial(super().send, unsent[:_RECORD_BYTES], flags), select.POLLOUT) :]
+
+    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+        """Up to `buflen` bytes, none at the end."""
+        return self._in_turn(partial(super().recv, buflen, flags), select.POLLIN)
+
+    def _in_turn(self, act: Callable[[], _T], event: int) -> _T:
+        ready = select.poll()
+        ready.register(self, event)
+        while True:
+            with self._turn, suppress(ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                return act()
+            if not ready.poll(WAIT_SECONDS * 1000):
+                raise TimeoutError
+
+
 def _shaken(wrap: Callable[[], ssl.SSLSocket], raw: socket.socket, ours: TlsConnection) -> ssl.SSLSocket:
     raw.settimeout(WAIT_SECONDS)
     shaking: Future[None] = in_background(ours.shake_hands, Deadline.after(WAIT_SECONDS))
     wrapped = wrap()
     shaking.result(WAIT_SECONDS)
-    return wrapped
+    assert isinstance(wrapped, SharedSslSocket)
+    return wrapped.share()
 
 
 @pytest.fixture(scope="session")
