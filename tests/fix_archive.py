@@ -13,7 +13,7 @@ from archive.lifecycle import filing, founding
 from archive.lifecycle.recorder import Received
 from archive.lifecycle.store import Store
 from archive.registry import changes, snapshot
-from archive.registry.snapshot import Area
+from archive.registry.model import Area
 from archive.storage.local import LocalArea
 from archive.storage.sink import Outcome
 from tests.fix_instances import encoded

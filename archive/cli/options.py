@@ -16,7 +16,7 @@ from archive.database.engine import Database
 from archive.errors import Misconfigured
 from archive.lifecycle import founding
 from archive.registry import snapshot
-from archive.registry.snapshot import Area, Registry
+from archive.registry.model import Area, Registry
 from archive.registry.tables import RULED
 from archive.settings import Settings
 

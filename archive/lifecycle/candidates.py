@@ -17,7 +17,7 @@ from archive.index import locate
 from archive.index.locate import Location
 from archive.lifecycle.retrieve import Holdings
 from archive.lifecycle.store import HEAD_BYTES, require_uids
-from archive.registry.snapshot import Area
+from archive.registry.model import Area
 from archive.storage.local import LocalArea
 from archive.storage.sources import Found, Source
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from archive.database import transaction
 from archive.database.engine import Database
 from archive.index import unfiled
-from archive.registry.snapshot import Area
+from archive.registry.model import Area
 from archive.storage.local import LocalArea
 
 # Some MiB at most in memory; the transaction that names the files keeps SQLite's writers waiting for milliseconds.

@@ -20,7 +20,7 @@ from archive.errors import DiskFailed
 from archive.index import checks
 from archive.index.checks import WrongCounters
 from archive.registry import changes
-from archive.registry.snapshot import Area
+from archive.registry.model import Area
 from archive.storage.local import LocalArea
 
 # Files of a store under way have no row yet; its last step after the last byte takes milliseconds.

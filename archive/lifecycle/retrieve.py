@@ -13,7 +13,7 @@ from archive.errors import UnreadableFile
 from archive.index import locate, select, unfiled
 from archive.index.locate import Location
 from archive.query.model import Query
-from archive.registry.snapshot import Area
+from archive.registry.model import Area
 from archive.storage.local import LocalArea
 
 

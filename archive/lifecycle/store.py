@@ -33,7 +33,7 @@ from archive.lifecycle.discard import DiscardingSink
 from archive.lifecycle.evict import Disks, Eviction
 from archive.lifecycle.normalise import NormalisingSink
 from archive.lifecycle.recorder import Received
-from archive.registry.snapshot import Area
+from archive.registry.model import Area
 from archive.storage import checksum
 from archive.storage.local import LocalArea, NewFile
 from archive.storage.sink import InstanceSink, Outcome

@@ -15,7 +15,7 @@ from archive.errors import UnreadableFile
 from archive.index import checks, unfiled
 from archive.index.checks import HeldFile
 from archive.lifecycle.reconcile import files_of
-from archive.registry.snapshot import Area
+from archive.registry.model import Area
 from archive.storage import checksum
 
 _ROWS_AT_A_TIME = 1_000

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import cache
 
 from archive.registry import certificates, networks
+from archive.registry.model import NetworkRule, OwnTitle, Peer, Registry, Rule
 from archive.registry.networks import Addresses, NameOf, is_in, plain
-from archive.registry.snapshot import NetworkRule, OwnTitle, Peer, Registry, Rule
 from archive.registry.tables import RULED
 
 __all__ = ["Addresses", "Caller", "Decision", "allowed_operations", "connection", "decide", "plain", "speaks_of"]

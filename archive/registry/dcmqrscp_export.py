@@ -9,7 +9,7 @@ from archive.registry.answering import AS_THE_SERVICE
 from archive.registry.dcmqrscp_config import ApplicationEntity, DcmqrscpConfig, Entry, Members, StorageQuota
 from archive.registry.dcmqrscp_config import Peer as ConfiguredPeer
 from archive.registry.dcmqrscp_doubts import MAX_STUDIES, MAX_STUDY_BYTES
-from archive.registry.snapshot import Area, Group, OwnTitle, Peer, Registry, Rule, TitlePolicy
+from archive.registry.model import Area, Group, OwnTitle, Peer, Registry, Rule, TitlePolicy
 from archive.registry.tables import OPERATIONS
 
 # What of a quota and of a title the file has no words for; options of dcmqrscp that say the same for all titles.

@@ -12,7 +12,7 @@ from sqlalchemy import Column, Connection, select
 from archive.errors import Misconfigured
 from archive.registry import changes, groups, snapshot
 from archive.registry.dcmqrscp_rows import GroupRow, PeerRow, Site, TitleRow
-from archive.registry.snapshot import Area, OwnTitle, Peer, Rule
+from archive.registry.model import Area, OwnTitle, Peer, Rule
 from archive.registry.steps import one_at_a_time
 from archive.registry.tables import OPERATIONS, ae_titles, peers, storage_areas
 

@@ -7,8 +7,8 @@ is taken, in the order they were added.
 from dataclasses import dataclass
 
 from archive.registry.access import Caller
+from archive.registry.model import Group, OwnTitle, Peer, Registry
 from archive.registry.networks import Addresses, is_in, plain
-from archive.registry.snapshot import Group, OwnTitle, Peer, Registry
 
 
 @dataclass(frozen=True, slots=True)

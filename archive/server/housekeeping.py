@@ -23,7 +23,8 @@ from archive.index import activity, evictable, remove
 from archive.index import housekeeping as books
 from archive.lifecycle import evict, filing
 from archive.lifecycle.evict import Disks
-from archive.registry.snapshot import Area, RegistryReader
+from archive.registry.model import Area
+from archive.registry.snapshot import RegistryReader
 from archive.server.election import Lease
 from archive.settings import Settings
 from archive.storage.local import LocalArea

@@ -9,7 +9,7 @@ from archive.errors import ArchiveError
 from archive.query.model import Operation, Options
 from archive.registry import access
 from archive.registry.access import Caller, Decision
-from archive.registry.snapshot import OwnTitle, Registry
+from archive.registry.model import OwnTitle, Registry
 from archive.services import contexts
 from archive.services.identification import Verdict, identify
 from archive.services.lookups import Lookups

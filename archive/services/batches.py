@@ -13,7 +13,7 @@ from archive.dicom import convert, uids
 from archive.dicom.transfer_syntax_presets import PROPOSE
 from archive.index.locate import Location
 from archive.registry.association_profiles import AssociationProfile
-from archive.registry.snapshot import Peer
+from archive.registry.model import Peer
 from archive.upper_layer.proposal import ExtendedNegotiation, ProposedContext, Role
 
 # A presentation context ID is odd and one byte (PS3.8 9.3.2.2).

@@ -10,7 +10,7 @@ from archive.dimse import status
 from archive.dimse.commands import CEchoRequest
 from archive.dimse.exchange import Exchange
 from archive.errors import AssociationRejected, Failed, PeerError
-from archive.registry.snapshot import Peer
+from archive.registry.model import Peer
 from archive.upper_layer.association import Association, Timeouts
 from archive.upper_layer.connection import Connection, Deadline, connect
 from archive.upper_layer.proposal import ExtendedNegotiation, Proposal, ProposedContext, Rejection, Role

@@ -12,7 +12,7 @@ from archive.dicom import convert, uids
 from archive.query import model
 from archive.query.model import SOP_CLASSES, Model, Operation
 from archive.registry.answering import Answering
-from archive.registry.snapshot import Area, OwnTitle, TitlePolicy
+from archive.registry.model import Area, OwnTitle, TitlePolicy
 from archive.registry.tables import SHUTDOWN
 from archive.upper_layer.proposal import (
     AnsweredContext,

@@ -10,7 +10,7 @@ from archive.dimse.exchange import Exchange
 from archive.errors import PeerAborted, PeerError
 from archive.index.locate import Location
 from archive.lifecycle.retrieve import Holdings
-from archive.registry.snapshot import Area, Peer
+from archive.registry.model import Area, Peer
 from archive.services import client, retrieval
 from archive.services.batches import Batch
 from archive.services.suboperations import Originator, Progress, Sender

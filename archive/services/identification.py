@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from archive.registry import passwords
-from archive.registry.snapshot import User
+from archive.registry.model import User
 from archive.upper_layer.proposal import UserIdentity
 
 NAME, NAME_AND_PASSCODE = 1, 2

@@ -9,7 +9,7 @@ from archive.errors import Failed, Refused, UnknownDestination
 from archive.lifecycle.retrieve import Holdings
 from archive.query.model import Operation
 from archive.registry import destinations
-from archive.registry.snapshot import Peer
+from archive.registry.model import Peer
 from archive.services import failures, retrieval
 from archive.services.admission import Admitted
 from archive.services.batches import batches

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from archive.dimse.commands import MEDIUM
 from archive.index.locate import Location
 from archive.lifecycle.retrieve import Holdings
-from archive.registry.snapshot import Area, Peer
+from archive.registry.model import Area, Peer
 from archive.services.batches import batches
 from archive.services.delivery import Delivery
 from archive.services.suboperations import Progress

@@ -24,7 +24,7 @@ from archive.dimse.exchange import DataSet, Exchange
 from archive.errors import CannotConvert, UnexpectedCommand
 from archive.index.locate import Location
 from archive.lifecycle.retrieve import Holdings
-from archive.registry.snapshot import Area
+from archive.registry.model import Area
 from archive.upper_layer.proposal import Context
 from archive.upper_layer.states import State
 

@@ -12,7 +12,7 @@ from archive.errors import DiskFailed
 from archive.index import evictable, remove
 from archive.lifecycle import founding
 from archive.registry import passwords, snapshot
-from archive.registry.snapshot import User
+from archive.registry.model import User
 from archive.server.election import Lease
 from archive.server.housekeeping import Housekeeping
 from archive.storage.local import LocalArea

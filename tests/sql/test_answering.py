@@ -9,7 +9,7 @@ from archive.errors import DatabaseFailed, Misconfigured
 from archive.query.character_sets import CharacterSetPolicy
 from archive.registry import audit, changes, snapshot
 from archive.registry.answering import AS_THE_SERVICE, Answering
-from archive.registry.snapshot import Registry
+from archive.registry.model import Registry
 from tests.fix_archive import FoundedArchive
 from tests.sql.fix_commands import Run
 

@@ -8,7 +8,7 @@ from archive.database import transaction
 from archive.registry import access, dcmqrscp_config, dcmqrscp_import, dcmqrscp_reading, dcmqrscp_rows, snapshot
 from archive.registry.access import Caller
 from archive.registry.dcmqrscp_import import Policies
-from archive.registry.snapshot import Registry
+from archive.registry.model import Registry
 from tests.fix_archive import FoundedArchive
 from tests.fix_instances import instance
 from tests.sql.fix_commands import Run

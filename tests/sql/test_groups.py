@@ -7,8 +7,8 @@ import pytest
 from archive.database import transaction
 from archive.database.engine import Database
 from archive.errors import Misconfigured
-from archive.registry import audit, changes, groups, network_changes, networks, snapshot
-from archive.registry.snapshot import Registry
+from archive.registry import audit, changes, groups, model, network_changes, networks, snapshot
+from archive.registry.model import Registry
 from tests.fix_archive import FoundedArchive
 
 
@@ -176,7 +176,7 @@ def test_policies_of_a_title_are_read_back(site: Database) -> None:
         name: value for name, value in given.items() if name != "moves_to_same_host"
     }
     default = registry(site).titles["ARCHIVE"].policy
-    assert default == snapshot.TitlePolicy()
+    assert default == model.TitlePolicy()
 
 
 def test_network_rules_keep_the_order_they_are_given(site: Database) -> None:

@@ -10,7 +10,7 @@ from archive.database import transaction
 from archive.errors import Misconfigured
 from archive.registry import association_profiles, audit, changes, snapshot
 from archive.registry.association_profiles import AssociationProfile, ProfileContext, ProfileExtension, ProfileRole
-from archive.registry.snapshot import Registry
+from archive.registry.model import Registry
 from tests.fix_archive import FoundedArchive
 from tests.sql.fix_commands import Run
 

@@ -21,7 +21,7 @@ from archive.lifecycle import evict, reconcile
 from archive.lifecycle.evict import Disks, Eviction
 from archive.lifecycle.store import Store
 from archive.registry import changes
-from archive.registry.snapshot import Area
+from archive.registry.model import Area
 from archive.server.housekeeping import Housekeeping
 from archive.storage.disk import Disk
 from archive.storage.paths import new_path

@@ -14,7 +14,8 @@ from archive.errors import DatabaseFailed, Misconfigured
 from archive.registry import audit, changes, destinations, snapshot
 from archive.registry.access import Caller
 from archive.registry.audit import Change
-from archive.registry.snapshot import Registry, RegistryReader
+from archive.registry.model import Registry
+from archive.registry.snapshot import RegistryReader
 from tests.fix_archive import FoundedArchive
 
 

@@ -12,7 +12,7 @@ from archive.dicom.normal import EncodingOptions
 from archive.errors import Misconfigured
 from archive.registry import names, snapshot, steps
 from archive.registry.changes.named import area_row
-from archive.registry.snapshot import Quota
+from archive.registry.model import Quota
 from archive.registry.tables import ae_titles, storage_areas
 
 # What of an area's settings says how data sets are written anew, by its name in EncodingOptions.

@@ -6,7 +6,7 @@ from archive.index.record import UsageChange
 from archive.index.usage import Usage
 from archive.lifecycle import quota
 from archive.lifecycle.quota import Reason
-from archive.registry.snapshot import Quota
+from archive.registry.model import Quota
 
 HELD = Usage(10, 20, 100, 5000)
 

@@ -24,7 +24,7 @@ from archive.lifecycle import filing, founding
 from archive.lifecycle.retrieve import Holdings
 from archive.lifecycle.store import HEAD_BYTES, WAKE_SECONDS, Store
 from archive.registry import changes, snapshot
-from archive.registry.snapshot import Area, Quota
+from archive.registry.model import Area, Quota
 from archive.storage.local import LocalArea
 from tests.fix_database import sqlite_url
 from tests.fix_instances import encoded, instance

@@ -4,7 +4,7 @@ import pytest
 
 from archive.registry import access
 from archive.registry.access import Caller
-from archive.registry.snapshot import Area, Group, OwnTitle, Peer, Registry, Rule, TitlePolicy
+from archive.registry.model import Area, Group, OwnTitle, Peer, Registry, Rule, TitlePolicy
 from archive.registry.tables import OPERATIONS
 
 AREA = Area(1, "ARCHIVE", "areas/ARCHIVE", True, "replace", True, False, None)

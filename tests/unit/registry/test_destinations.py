@@ -6,7 +6,7 @@ import pytest
 
 from archive.registry import destinations
 from archive.registry.access import Caller
-from archive.registry.snapshot import Area, Group, MovePolicy, OwnTitle, Peer, Registry, TitlePolicy
+from archive.registry.model import Area, Group, MovePolicy, OwnTitle, Peer, Registry, TitlePolicy
 
 AREA = Area(1, "ARCHIVE", "areas/ARCHIVE", True, "replace", True, False, None)
 SCANNER = Peer(1, "ct1", "CT_SCANNER", "10.1.2.3", 104)

@@ -4,8 +4,8 @@ import pytest
 
 from archive.errors import Misconfigured
 from archive.registry import access, networks
+from archive.registry.model import NetworkRule, Registry
 from archive.registry.networks import HostName
-from archive.registry.snapshot import NetworkRule, Registry
 
 NAMES = {
     "10.1.2.3": HostName("CT1.Hospital.Example", leads_back=True),

@@ -3,7 +3,7 @@
 import pytest
 
 from archive.registry import passwords
-from archive.registry.snapshot import User
+from archive.registry.model import User
 from archive.services import identification
 from archive.services.identification import Verdict, identify
 from archive.upper_layer.proposal import UserIdentity
