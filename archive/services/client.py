@@ -14,8 +14,9 @@ from archive.registry.model import Peer
 from archive.upper_layer.association import Association, Timeouts
 from archive.upper_layer.connection import Connection, Deadline, connect
 from archive.upper_layer.proposal import ExtendedNegotiation, Proposal, ProposedContext, Rejection, Role
-from archive.upper_layer.tls import Session, Tls
+from archive.upper_layer.tls import Tls
 from archive.upper_layer.tls_connection import TlsConnection
+from archive.upper_layer.tls_session import Session
 
 _VERIFICATION = "1.2.840.10008.1.1"  # PS3.4 annex A
 _IMPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2"  # every AE takes it (PS3.5 10.1)

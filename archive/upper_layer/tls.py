@@ -1,13 +1,10 @@
-"""TLS as DICOM wants it (PS3.15 annex B): profiles, certificates and trust, and sessions that know no socket.
+"""TLS as DICOM wants it (PS3.15 annex B): profiles, certificates and trust.
 
 `Tls` reads the files that the administrator named and makes sessions by them; when a file changes, later sessions go by
-the new one. A `Session` is bytes in, bytes out: `tls_connection` carries them.
+the new one.
 """
 
-import base64
-import contextlib
 import logging
-import re
 import ssl
 import tempfile
 import threading
@@ -16,20 +13,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from archive.errors import ConnectionLost, Misconfigured, TlsFailed
-from archive.upper_layer import certificate
-from archive.upper_layer.certificate import Certificate
+from archive.errors import Misconfigured, TlsFailed
+from archive.upper_layer import certificate, pem_files
+from archive.upper_layer.tls_session import Session
 
 log = logging.getLogger(__name__)
 
 # From so long before it ends our own certificate is named in the log.
 WARN_BEFORE = timedelta(days=30)
-
-_PEM_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
-_CERTIFICATES = frozenset({"CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"})
-_REVOCATIONS = frozenset({"X509 CRL"})
-
-_HANDSHAKE, _SSL2_HELLO = 0x16, 0x80  # first byte of what a TLS client says (RFC 8446 5.1, RFC 5246 E.2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +39,9 @@ _RFC_9325 = (
     "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256"
 )
+
 _WITH_DHE = "DHE-RSA-AES256-GCM-SHA384:DHE-RSA-AES128-GCM-SHA256"
+
 _STRONG = "@SECLEVEL=2"  # RSA and DHE of 2048 bits, ECDHE of 224, no SHA-1 in signatures
 
 # By the names of the settings. Those of PS3.15 B.9 and older allow TLS 1.0, which RFC 8996 forbids.
@@ -131,13 +124,13 @@ class Tls:
         """Read the files now, and warn if the days of our own certificate are numbered."""
         self._current()
 
-    def accept(self) -> "Session":
+    def accept(self) -> Session:
         """A session with somebody who calls us."""
         context = self._current().accepting
         assert context is not None, "the policy was not made for that"
         return Session(context, is_acceptor=True)
 
-    def request(self, host: str, *, checks_host: bool) -> "Session":
+    def request(self, host: str, *, checks_host: bool) -> Session:
         """A session with somebody whom we call; `checks_host`: the certificate must have been made for `host`.
 
         Raises TlsFailed where our own files cannot be used.
@@ -163,130 +156,6 @@ class Tls:
                 self._contexts = held
             self._stamp = stamp
             return self._contexts
-
-
-class Session:
-    """One TLS session: what came from the peer goes in by `feed`, what goes to it comes out by `take`.
-
-    Not safe for two threads at a time.
-    """
-
-    def __init__(self, context: ssl.SSLContext, *, is_acceptor: bool = False, host: str = "") -> None:
-        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._is_acceptor = is_acceptor
-        self._host = host
-        self._tls = context.wrap_bio(
-            self._incoming, self._outgoing, server_side=is_acceptor, server_hostname=host or None
-        )
-        self._has_begun = False
-        self.is_agreed = False
-        self.has_ended = False
-        self.certificate: Certificate | None = None
-        """The peer's, verified; None where it showed none or none was asked for."""
-
-    @property
-    def agreed(self) -> str:
-        """Version and cipher suite, to be logged."""
-        suite = self._tls.cipher()
-        return f"{self._tls.version()} {suite[0] if suite else ''}".strip()
-
-    def feed(self, ciphertext: memoryview) -> None:
-        """Take in what the peer sent; raises TlsFailed when that cannot be TLS."""
-        if not self._has_begun:
-            self._has_begun = True
-            self._require_tls(ciphertext)
-        self._incoming.write(ciphertext)
-
-    def take(self) -> bytes:
-        """What must be sent to the peer now."""
-        return self._outgoing.read() if self._outgoing.pending else b""
-
-    def shake_hands(self) -> bool:
-        """Go on with the handshake; whether it is done. Raises TlsFailed."""
-        try:
-            self._tls.do_handshake()
-        except ssl.SSLWantReadError:
-            return False
-        except ssl.SSLError as error:
-            raise self._failure(error) from error
-        try:
-            shown = self._tls.getpeercert(binary_form=True)
-            if shown and self._tls.getpeercert():  # the second is empty where nothing was verified
-                self.certificate = certificate.read(shown)
-        except ValueError as error:
-            raise TlsFailed("The certificate of the peer cannot be read", reason=str(error)) from error
-        self.is_agreed = True
-        return True
-
-    def read_into(self, room: memoryview) -> int:
-        """Fill `room` with what the peer said, as far as it has come; the number of bytes.
-
-        Raises ConnectionLost at the end of what it said, and TlsFailed.
-        """
-        count = 0
-        try:
-            while count < len(room):
-                # One record at a time, of 16 KiB at most; 0 bytes are its close_notify.
-                read: int = self._tls.read(len(room) - count, room[count:])  # type: ignore[assignment,arg-type]
-                if not read:
-                    self.has_ended = True
-                    break
-                count += read
-        except ssl.SSLWantReadError:
-            pass
-        except ssl.SSLError as error:
-            raise self._failure(error) from error
-        if self.has_ended and not count:
-            raise ConnectionLost
-        return count
-
-    def write(self, content: bytes | bytearray | memoryview) -> None:
-        """Encrypt; `take` gives it."""
-        try:
-            self._tls.write(content)  # a memory BIO takes all there is
-        except ssl.SSLError as error:
-            raise self._failure(error) from error
-
-    def close(self) -> None:
-        """Tell the peer that nothing will follow (close_notify); `take` gives it."""
-        with contextlib.suppress(ssl.SSLError):  # it need not answer, and may have broken it off
-            self._tls.unwrap()
-
-    def _require_tls(self, ciphertext: memoryview) -> None:
-        first = ciphertext[0]
-        if not self._is_acceptor and first in (0x02, 0x03, 0x07):
-            raise TlsFailed("The peer speaks plain DICOM on this port; add it without TLS, or name its port for TLS")
-        if not self._is_acceptor or first == _HANDSHAKE or first & _SSL2_HELLO:
-            return
-        if first == 0x01:
-            raise TlsFailed("A peer speaks plain DICOM on the TLS port; let it use TLS, or the port without")
-        raise TlsFailed("Somebody called the TLS port and speaks neither TLS nor DICOM")
-
-    def _failure(self, error: ssl.SSLError) -> TlsFailed:
-        """The error of OpenSSL as a sentence."""
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return TlsFailed("The certificate of the peer is not accepted", reason=error.verify_message)
-        reason = error.reason or str(error)
-        words = reason.lower().replace("_", " ")
-        match reason:
-            case "PEER_DID_NOT_RETURN_A_CERTIFICATE":
-                return TlsFailed("The peer shows no certificate, and one is required")
-            case "NO_SHARED_CIPHER":
-                return TlsFailed("The peer has no cipher suite in common with the archive")
-            case "UNSUPPORTED_PROTOCOL" | "WRONG_SSL_VERSION" | "TLSV1_ALERT_PROTOCOL_VERSION":
-                return TlsFailed("The peer has no version of TLS in common with the archive")
-            case "TLSV13_ALERT_CERTIFICATE_REQUIRED":
-                return TlsFailed("The peer wants a certificate that the archive does not show; see tls_certificate")
-            case "WRONG_VERSION_NUMBER" | "HTTP_REQUEST" | "HTTPS_PROXY_REQUEST":
-                return TlsFailed("The peer does not speak TLS on this port")
-        if "ALERT" in reason:
-            if "CERTIFICATE" in reason or "UNKNOWN_CA" in reason:
-                return TlsFailed("The peer does not accept the certificate of the archive", reason=words)
-            return TlsFailed("The peer broke TLS off", reason=words)
-        return TlsFailed(reason=words)
-
-
-# Reading the files
 
 
 def _read(policy: Policy) -> _Contexts:
@@ -320,7 +189,7 @@ def _context(policy: Policy, profile: Profile, side: "ssl._SSLMethod") -> ssl.SS
     if policy.certificate:
         _load_own(context, policy)
     if policy.authorities:
-        for file, blocks in _blocks("tls_ca", policy.authorities, _CERTIFICATES, "certificate", "x509"):
+        for file, blocks in pem_files.blocks("tls_ca", policy.authorities, pem_files.CERTIFICATE):
             try:
                 context.load_verify_locations(cadata="\n".join(blocks))
             except ssl.SSLError as error:
@@ -336,8 +205,8 @@ def _context(policy: Policy, profile: Profile, side: "ssl._SSLMethod") -> ssl.SS
 def _load_own(context: ssl.SSLContext, policy: Policy) -> None:
     """Our certificate and its key; says what is wrong with which file."""
     key = policy.key or policy.certificate
-    _require_block("tls_certificate", policy.certificate, "CERTIFICATE", "x509")
-    _require_block("tls_key" if policy.key else "tls_certificate", key, "PRIVATE KEY", "pkey")
+    pem_files.require_block("tls_certificate", policy.certificate, "CERTIFICATE", "x509")
+    pem_files.require_block("tls_key" if policy.key else "tls_certificate", key, "PRIVATE KEY", "pkey")
     asked: list[bool] = []
 
     given = _password(policy)
@@ -367,74 +236,20 @@ def _load_own(context: ssl.SSLContext, policy: Policy) -> None:
 def _password(policy: Policy) -> str:
     if not policy.password_file:
         return policy.password
-    content = _content("tls_key_password_file", Path(policy.password_file)).decode("utf-8", "replace")
+    content = pem_files.read("tls_key_password_file", Path(policy.password_file)).decode("utf-8", "replace")
     return content.partition("\n")[0].removesuffix("\r")
-
-
-def _require_block(setting: str, file: str, label: str, command: str) -> None:
-    content = _content(setting, Path(file))
-    if f"{label}-----" not in content.decode("latin-1"):
-        hint = f"; it looks like DER, make PEM of it: openssl {command} -inform der -in {file}" * _looks_like_der(
-            content
-        )
-        raise Misconfigured(f"{setting} = {file}: holds no {label.lower()} in PEM{hint}")
 
 
 def _load_revocations(context: ssl.SSLContext, path: str) -> None:
     """The revocation lists, and nothing else that lies there: OpenSSL would trust certificates in such a file."""
     with tempfile.NamedTemporaryFile("w", encoding="ascii", suffix=".pem") as gathered:
-        for _, blocks in _blocks("tls_crl", path, _REVOCATIONS, "revocation list", "crl"):
+        for _, blocks in pem_files.blocks("tls_crl", path, pem_files.REVOCATION_LIST):
             gathered.write("\n".join((*blocks, "")))
         gathered.flush()
         try:
             context.load_verify_locations(cafile=gathered.name)
         except ssl.SSLError as error:
             raise Misconfigured(f"tls_crl = {path}: holds a revocation list that cannot be read") from error
-
-
-def _blocks(
-    setting: str, path: str, labels: frozenset[str], noun: str, command: str
-) -> Iterator[tuple[Path, list[str]]]:
-    """The files at `path` that hold such PEM blocks, or one of DER; a folder may hold other files too."""
-    place = Path(path)
-    is_folder = place.is_dir()
-    found = False
-    for file in _files(setting, place):
-        content = _content(setting, file)
-        text = content.decode("latin-1")
-        blocks = [match[0] for match in _PEM_BLOCK.finditer(text) if match[1] in labels]
-        if not blocks and not is_folder and _looks_like_der(content):
-            label = "X509 CRL" if labels is _REVOCATIONS else "CERTIFICATE"
-            blocks = [_pem(label, content)]
-        if blocks:
-            found = True
-            yield file, blocks
-    if not found:
-        raise Misconfigured(f"{setting} = {path}: there is no {noun} in it; see openssl {command} -in {path}")
-
-
-def _files(setting: str, place: Path) -> list[Path]:
-    try:
-        if not place.is_dir():
-            return [place]
-        return sorted(file for file in place.iterdir() if file.is_file() and not file.name.startswith("."))
-    except OSError as error:
-        raise Misconfigured(f"{setting} = {place}: cannot be read: {error.strerror}") from error
-
-
-def _content(setting: str, file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise Misconfigured(f"{setting} = {file}: cannot be read: {error.strerror}") from error
-
-
-def _looks_like_der(content: bytes) -> bool:
-    return content[:1] == b"\x30" and b"-----BEGIN" not in content
-
-
-def _pem(label: str, der: bytes) -> str:
-    return f"-----BEGIN {label}-----\n{base64.encodebytes(der).decode('ascii')}-----END {label}-----"
 
 
 def _stamp(policy: Policy) -> tuple[object, ...]:

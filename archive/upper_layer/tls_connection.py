@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from archive.errors import ConnectionLost, DeadlineExpired, TlsFailed
 from archive.upper_layer.certificate import Certificate
 from archive.upper_layer.connection import DEFAULT_BUFFER_BYTES, Buffer, Connection, Deadline
-from archive.upper_layer.tls import Session
+from archive.upper_layer.tls_session import Session
 
 CIPHERTEXT_BYTES = 128 * 1024  # read at a time: eight records (RFC 8446 5.1)
 PIECE_BYTES = 256 * 1024  # encrypted and sent at a time

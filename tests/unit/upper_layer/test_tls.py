@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from archive.errors import ConnectionLost, Misconfigured, TlsFailed
-from archive.upper_layer.tls import PROFILES, Policy, Session, Tls, own_certificate_warning
+from archive.upper_layer.tls import PROFILES, Policy, Tls, own_certificate_warning
+from archive.upper_layer.tls_session import Session
 from tests.fix_tls import Authority, Identity
 
 
