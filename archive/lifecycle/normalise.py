@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Self
 from archive.dicom import normal
 from archive.dicom.convert import BufferReader, Read
 from archive.dicom.normal import EncodingOptions
-from archive.storage.local import LocalArea, NewFile
+from archive.storage.local import LocalArea
+from archive.storage.new_file import NewFile
 from archive.storage.sink import Outcome
 
 if TYPE_CHECKING:

@@ -35,7 +35,8 @@ from archive.lifecycle.normalise import NormalisingSink
 from archive.lifecycle.recorder import Received
 from archive.registry.model import Area
 from archive.storage import checksum
-from archive.storage.local import LocalArea, NewFile
+from archive.storage.local import LocalArea
+from archive.storage.new_file import NewFile
 from archive.storage.sink import InstanceSink, Outcome
 from archive.storage.syncing import Sync, Syncer
 

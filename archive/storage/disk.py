@@ -1,16 +1,20 @@
-"""The disk below a folder: which it is, and what room it has left.
+"""The disk below a folder: which it is, what room it has left, and what a failed call says of it.
 
 A folder that is not there yet will be made on the disk of the next folder above it that is.
 """
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from archive.errors import DiskFailed
+from archive.errors import DiskFailed, Failed, OutOfResources, Refused
 
 T = TypeVar("T")
+
+# No space, no quota left, file too large for the file system: resources of the disk, not a defect of it.
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class Disk:
@@ -42,3 +46,11 @@ class Disk:
                 folder = folder.parent  # the topmost is always there
             except OSError as error:
                 raise DiskFailed("The disk cannot be looked at", path=str(folder), reason=error.strerror) from error
+
+
+def error_of(error: OSError, path: str) -> Failed | Refused:
+    """OutOfResources where the disk has no room for the file at `path`, else DiskFailed."""
+    kind = OutOfResources if error.errno in _NO_ROOM else DiskFailed
+    return kind(
+        "The disk of the area is full" if kind is OutOfResources else None, path=str(path), reason=error.strerror
+    )

@@ -9,7 +9,8 @@ import pytest
 
 from archive.errors import DiskFailed, OutOfResources, UnreadableFile
 from archive.storage import checksum, copying
-from archive.storage.local import LocalArea, make_durable
+from archive.storage.local import LocalArea
+from archive.storage.new_file import make_durable
 from archive.storage.syncing import Syncer
 
 
