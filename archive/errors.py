@@ -142,10 +142,6 @@ class UnsupportedSopClass(Refused):
     """The SOP Class is not supported on this presentation context."""
 
 
-class UnsupportedOperation(Refused):
-    """The operation is not supported."""
-
-
 class Misconfigured(Refused):
     """What was asked of the configuration cannot be."""
 

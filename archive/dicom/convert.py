@@ -154,6 +154,16 @@ class Frame:
     bits_allocated: int = 0
     waveform_bits: int = 0
 
+    def vr_of(self, tag: int) -> str:
+        """The VR of an element that does not say it, by the dictionary and the elements before it."""
+        return chosen_vr(
+            vr_of(tag),
+            tag,
+            pixel_representation=self.pixel_representation,
+            bits_allocated=self.bits_allocated,
+            waveform_bits=self.waveform_bits,
+        )
+
 
 class Walk:
     """One pass over a data set, element by element, from one encoding into another."""
@@ -173,7 +183,6 @@ class Walk:
         self._stops_before_pixels = stops_before_pixels
         self._frames = [Frame(source)]
         order = ">" if target.is_big_endian else "<"
-        self._tag = struct.Struct(order + "HH").pack
         self._short = struct.Struct(order + "HH2sH").pack
         self._long = struct.Struct(order + "HH2sHI").pack
         self._implicit = struct.Struct(order + "HHI").pack
@@ -308,14 +317,7 @@ class Walk:
     def _vr_and_length(self, frame: Frame, tag: int, head: bytes) -> tuple[str, int]:
         order = ">" if frame.encoding.is_big_endian else "<"
         if frame.encoding.is_implicit:
-            vr = chosen_vr(
-                vr_of(tag),
-                tag,
-                pixel_representation=frame.pixel_representation,
-                bits_allocated=frame.bits_allocated,
-                waveform_bits=frame.waveform_bits,
-            )
-            return vr, struct.unpack_from(order + "I", head, 4)[0]
+            return frame.vr_of(tag), struct.unpack_from(order + "I", head, 4)[0]
         vr = head[4:6].decode("latin-1")
         (length,) = struct.unpack_from(order + "H", head, 6)
         is_known = vr in SHORT_VRS or vr in LONG_VRS

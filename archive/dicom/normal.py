@@ -25,7 +25,6 @@ from archive.dicom.elements import (
     TEXT_VRS,
     UNDEFINED_LENGTH,
     WORD_BYTES,
-    chosen_vr,
     swapped,
     vr_of,
 )
@@ -290,13 +289,7 @@ class _Rewrite(Walk):
 
     def _known_vr(self, frame: Frame, tag: int, length: int) -> str:
         """The VR of an element that came as UN; UN where nobody knows it, or its value cannot be of that VR."""
-        vr = chosen_vr(
-            vr_of(tag),
-            tag,
-            pixel_representation=frame.pixel_representation,
-            bits_allocated=frame.bits_allocated,
-            waveform_bits=frame.waveform_bits,
-        )
+        vr = frame.vr_of(tag)
         return "UN" if length % WORD_BYTES.get(vr, 1) else vr
 
     def _value_of(self, frame: Frame, tag: int, vr: str, length: int, *, is_big_endian: bool) -> Iterator[bytes]:

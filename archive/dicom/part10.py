@@ -10,7 +10,6 @@ from archive.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_
 PREAMBLE = bytes(128)
 PREFIX = b"DICM"
 GROUP_LENGTH_BYTES = 12  # of (0002,0000) UL as a whole
-MAX_META_BYTES = 1 << 16  # ours has some 400; private information (0002,0102) of others may be longer
 
 _LONG_VRS = frozenset((b"OB", b"OW", b"SQ", b"UN", b"UT", b"UC", b"UR"))
 _HEAD = struct.Struct("<HH2sH").unpack_from

@@ -8,7 +8,6 @@ high one. That saves a step per element, and the order of tags does not matter h
 """
 
 import struct
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 from mmap import mmap
@@ -75,9 +74,6 @@ class Walked:
     end: int
     stop: Stop
     has_repeats: bool = False
-
-
-Walker = Callable[[Buffer, int, int], Walked]
 
 
 def explicit(buffer: Buffer, position: int, end: int) -> Walked:

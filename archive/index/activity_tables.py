@@ -20,9 +20,6 @@ from sqlalchemy import (
 
 from archive.database.metadata import BinaryText, Key, Timestamp, metadata
 
-# How an association ended, or stands.
-OUTCOMES = ("open", "released", "aborted", "rejected", "closed", "failed", "lost")
-
 
 def _counter(name: str) -> Column:
     return Column(name, BigInteger, nullable=False, server_default=text("0"))
@@ -47,6 +44,7 @@ associations = Table(
     Column("peer_host", BinaryText, nullable=False),
     Column("implementation_version_name", BinaryText),
     Column("area", BinaryText),
+    # How it ended, or stands.
     Column(
         "outcome",
         BinaryText,

@@ -14,6 +14,11 @@ TABLES: dict[Level, Table] = {
     Level.IMAGE: instances,
 }
 
+# A patient's name in the first group that it has.
+PATIENT_NAME = func.coalesce(
+    patients.c.patient_name_alphabetic, patients.c.patient_name_ideographic, patients.c.patient_name_phonetic
+)
+
 _their_studies = studies.alias("their_studies")
 _their_usage = study_usage.alias("their_usage")
 _of_patient = _their_studies.join(_their_usage, _their_usage.c.study_pk == _their_studies.c.pk)

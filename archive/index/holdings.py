@@ -51,11 +51,7 @@ def list_studies(connection: Connection, query: Query, area_pk: int, limit: int 
             studies.c.pk,
             studies.c.study_instance_uid,
             patients.c.patient_id,
-            func.coalesce(
-                patients.c.patient_name_alphabetic,
-                patients.c.patient_name_ideographic,
-                patients.c.patient_name_phonetic,
-            ),
+            columns.PATIENT_NAME,
             studies.c.study_date,
             studies.c.accession_number,
             studies.c.study_description,

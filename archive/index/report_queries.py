@@ -25,6 +25,7 @@ from sqlalchemy import (
 
 from archive.database.dialects import day_of, seconds_between
 from archive.database.metadata import BinaryText, Key
+from archive.index import columns
 from archive.index.activity_tables import associations, operations, received_by_day
 from archive.index.tables import (
     area_usage,
@@ -84,15 +85,12 @@ def _is_failure(status: ColumnElement[Any]) -> ColumnElement[bool]:
 
 
 def select_studies() -> Query:
-    name = func.coalesce(
-        patients.c.patient_name_alphabetic, patients.c.patient_name_ideographic, patients.c.patient_name_phonetic
-    )
     return (
         select(
             _areas.c.name.label("area"),
             studies.c.study_instance_uid,
             patients.c.patient_id,
-            name.label("patient_name"),
+            columns.PATIENT_NAME.label("patient_name"),
             studies.c.study_date,
             studies.c.accession_number,
             studies.c.study_description,
@@ -224,14 +222,20 @@ _WHO = ("calling_ae_title", "called_ae_title", "peer_host", "area")
 
 def select_access() -> Query:
     """One row for each association, for what it asked for and was not let in for, and for its operations."""
-    each, asked = associations.c, operations.c
-    who = [each[name] for name in _WHO]
-    nothing = cast(null(), Text)
-    whole = select(
+    return union_all(_whole_associations(), _refused_contexts(), _served_operations())
+
+
+def _who() -> list[ColumnElement[Any]]:
+    return [associations.c[name] for name in _WHO]
+
+
+def _whole_associations() -> Query:
+    each = associations.c
+    return select(
         each.began_at.label("at"),
-        *who,
+        *_who(),
         literal("association").label("event"),
-        nothing.label("detail"),
+        cast(null(), Text).label("detail"),
         each.outcome.label("outcome"),
         each.rejection.label("status"),
         each.outcome.in_(_REFUSED).label("is_refused"),
@@ -241,13 +245,17 @@ def select_access() -> Query:
         each.reason,
         each.pk.label("association_pk"),
     )
-    contexts = select(
+
+
+def _refused_contexts() -> Query:
+    each = associations.c
+    return select(
         each.began_at,
-        *who,
+        *_who(),
         literal("contexts"),
         each.refused_operations,
         literal("refused"),
-        nothing,
+        cast(null(), Text),
         true(),
         cast(1, BigInteger),
         cast(null(), BigInteger),
@@ -255,6 +263,10 @@ def select_access() -> Query:
         each.refused_because,
         each.pk,
     ).where(each.refused_operations.is_not(None))
+
+
+def _served_operations() -> Query:
+    asked = operations.c
     destination = func.coalesce(literal(" to ") + asked.move_destination, "")
     outcome = case(
         (asked.status.is_(None), "unanswered"),
@@ -263,9 +275,9 @@ def select_access() -> Query:
         (_is_failure(asked.status), "refused"),
         else_="warning",
     )
-    served = select(
+    return select(
         asked.began_at,
-        *who,
+        *_who(),
         asked.operation,
         func.nullif(func.coalesce(asked.level, "") + destination, ""),
         outcome,
@@ -276,8 +288,7 @@ def select_access() -> Query:
         asked.duration_seconds,
         asked.error_comment,
         asked.association_pk,
-    ).join_from(operations, associations, each.pk == asked.association_pk)
-    return union_all(whole, contexts, served)
+    ).join_from(operations, associations, associations.c.pk == asked.association_pk)
 
 
 def select_refusals(access_log: TableClause) -> Query:

@@ -69,6 +69,19 @@ def _remaining_header() -> list[Column]:
     return [Column("specific_character_set", BinaryText), Column("rest", LargeBinary)]
 
 
+def _index_rare_groups(table: Table, name: str) -> None:
+    """The ideographic and the phonetic group of a person name; the indexes hold only who has them."""
+    for group in ("ideographic", "phonetic"):
+        column = table.c[f"{name}_{group}_folded"]
+        Index(
+            None,
+            table.c.area_pk,
+            column,
+            postgresql_where=column.is_not(None),
+            sqlite_where=column.is_not(None),
+        )
+
+
 patients = Table(
     "patients",
     metadata,
@@ -93,15 +106,7 @@ patients = Table(
 Index(None, patients.c.area_pk, patients.c.patient_id)
 # C-FIND by PatientName, whole or by prefix; the other two groups are rare, so their indexes hold only who has them.
 Index(None, patients.c.area_pk, patients.c.patient_name_alphabetic_folded)
-for _group in ("ideographic", "phonetic"):
-    _column = patients.c[f"patient_name_{_group}_folded"]
-    Index(
-        None,
-        patients.c.area_pk,
-        _column,
-        postgresql_where=_column.is_not(None),
-        sqlite_where=_column.is_not(None),
-    )
+_index_rare_groups(patients, "patient_name")
 # C-FIND by a part of PatientName ("*smith*"): trigrams, PostgreSQL only.
 Index(
     "ix_patients_patient_name_trigram",
@@ -147,15 +152,7 @@ Index(None, studies.c.area_pk, studies.c.accession_number)
 Index(None, studies.c.area_pk, studies.c.study_id)
 Index(None, studies.c.area_pk, studies.c.referring_physician_name_alphabetic_folded)
 # A name is looked for in all three groups; without these, the other two would be looked for in every study.
-for _group in ("ideographic", "phonetic"):
-    _column = studies.c[f"referring_physician_name_{_group}_folded"]
-    Index(
-        None,
-        studies.c.area_pk,
-        _column,
-        postgresql_where=_column.is_not(None),
-        sqlite_where=_column.is_not(None),
-    )
+_index_rare_groups(studies, "referring_physician_name")
 # C-FIND by a part of StudyDescription: trigrams, PostgreSQL only.
 Index(
     "ix_studies_study_description_trigram",

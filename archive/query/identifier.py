@@ -32,7 +32,6 @@ from archive.query.model import (
 SPECIFIC_CHARACTER_SET = 0x00080005
 QUERY_RETRIEVE_LEVEL = 0x00080052
 TIMEZONE_OFFSET_FROM_UTC = 0x00080201
-REQUEST_ATTRIBUTES_SEQUENCE = 0x00400275
 
 
 def _of_request(keyword: str, tag: int, vr: str, column: str) -> tuple[int, Attribute]:

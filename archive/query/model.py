@@ -284,7 +284,3 @@ class Query:
     character_sets: tuple[str, ...] = ()
     is_character_set_requested: bool = False
     relational: bool = False
-
-    def keys_at(self, level: Level) -> tuple[Key, ...]:
-        """The keys that restrict entities of `level`."""
-        return tuple(key for key in self.keys if key.attribute.level is level)

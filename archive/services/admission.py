@@ -143,6 +143,9 @@ class Admission:
             decision = access.decide(registry, called, caller, operation, lookups.addresses_of)
             self.refused[operation] = _withheld(operation, title, place) if decision.allowed else decision.reason
         self.admitted = Admitted(registry, title, caller, operations, agreed, verdict.user, self._host_name)
+        return self._agreement(title, answers, verdict)
+
+    def _agreement(self, title: OwnTitle, answers: contexts.Answers, verdict: Verdict) -> Agreement:
         return Agreement(
             contexts=answers.contexts,
             implementation_class_uid=uids.IMPLEMENTATION_CLASS_UID,

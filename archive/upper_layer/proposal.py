@@ -27,21 +27,6 @@ class ContextResult(IntEnum):
     TRANSFER_SYNTAXES_NOT_SUPPORTED = 4
 
 
-class RejectResult(IntEnum):
-    """Result field of A-ASSOCIATE-RJ (PS3.8 table 9-21)."""
-
-    PERMANENT = 1
-    TRANSIENT = 2
-
-
-class RejectSource(IntEnum):
-    """Source field of A-ASSOCIATE-RJ (PS3.8 table 9-21)."""
-
-    SERVICE_USER = 1
-    SERVICE_PROVIDER_ACSE = 2
-    SERVICE_PROVIDER_PRESENTATION = 3
-
-
 class ProposedContext(NamedTuple):
     """One presentation context of an A-ASSOCIATE-RQ; `context_id` is odd, 1 to 255."""
 
@@ -209,7 +194,9 @@ class Rejection:
     """Everything an A-ASSOCIATE-RJ says: result, source and reason of PS3.8 table 9-21."""
 
     result: int
+    """1: permanent, 2: transient."""
     source: int
+    """1: service user, 2: service provider (ACSE), 3: service provider (presentation)."""
     reason: int
 
 

@@ -19,7 +19,6 @@ class Session:
     def __init__(self, context: ssl.SSLContext, *, is_acceptor: bool = False, host: str = "") -> None:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._is_acceptor = is_acceptor
-        self._host = host
         self._tls = context.wrap_bio(
             self._incoming, self._outgoing, server_side=is_acceptor, server_hostname=host or None
         )

@@ -34,10 +34,7 @@ def add_rule(
         names.require_network(network)
     if sum(each is not None for each in (peer, group, vendor, calling_ae_title or network)) > 1:
         raise Misconfigured("A rule is for a peer, or a group, or a vendor, or a calling AE title and network")
-    can = frozenset((tables.OPERATIONS if allows else tables.RULED) if operations is None else operations)
-    unknown = can - set(tables.RULED)
-    if unknown or not can:
-        raise Misconfigured(f"--can takes a list of {','.join(tables.RULED)}", got=",".join(sorted(unknown)))
+    can = _operations(operations, tables.OPERATIONS if allows else tables.RULED)
     values = {
         "ae_title_pk": title_row(connection, at).pk,
         "action": "allow" if allows else "deny",
@@ -52,6 +49,14 @@ def add_rule(
     ).one()
     steps.changed(connection, "add", "rule", str(rule.pk), after=_ruled(connection, rule))
     return rule.pk
+
+
+def _operations(named: Iterable[str] | None, default: Iterable[str]) -> frozenset[str]:
+    can = frozenset(default if named is None else named)
+    unknown = can - set(tables.RULED)
+    if unknown or not can:
+        raise Misconfigured(f"--can takes a list of {','.join(tables.RULED)}", got=",".join(sorted(unknown)))
+    return can
 
 
 def remove_rule(connection: Connection, number: int) -> None:
