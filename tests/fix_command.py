@@ -37,6 +37,12 @@ def command(
     monkeypatch.setenv("ARCHIVE_DATA", str(founded.data))
     monkeypatch.setenv("ARCHIVE_DATABASE", migrated_url)
 
+    return runner(capsys)
+
+
+def runner(capsys: pytest.CaptureFixture[str]) -> Command:
+    """What runs the command, and holds its exit code against `code`."""
+
     def run(*arguments: object, code: int = 0) -> Printed:
         with pytest.raises(SystemExit) as ended:
             main(list(map(str, arguments)))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pydicom
 import pytest
-from pydicom.dataset import Dataset, FileDataset
+from pydicom.dataset import Dataset
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -22,31 +22,17 @@ from tests.wire.raw_messages import (
     LAST_DATA,
     SECONDARY_CAPTURE,
     STUDY_ROOT_GET,
-    Message,
     Proposed,
     command_set,
     pdu,
     pdv,
 )
-from tests.wire.raw_scu import RawScu
 from tests.wire.running import Archive, identifier
+from tests.wire.storing import store, stored
 
 PLAIN = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian)
 
 Files = Callable[..., list[Path]]
-
-
-def stored(archive: Archive, data_set: FileDataset) -> bytes:
-    """The data set as the archive keeps it in the only file of the area."""
-    (file,) = archive.files(archive.title.area)
-    assert file.read_bytes()[128:132] == b"DICM"
-    return data_set_bytes(file)
-
-
-def store(scu: RawScu, data_set: FileDataset, **how: int) -> Message:
-    """C-STORE of a data set on an association that is there."""
-    syntax = data_set.file_meta.TransferSyntaxUID
-    return scu.store(data_set.SOPClassUID, data_set.SOPInstanceUID, encoded(data_set), syntax, **how)
 
 
 # What real clients send is kept as it was sent.
