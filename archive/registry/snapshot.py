@@ -60,6 +60,28 @@ def read(connection: Connection) -> Registry:
     areas = {row.pk: _area(row) for row in _ordered(connection, tables.storage_areas)}
     peers = {row.pk: _peer(row, profiles) for row in _ordered(connection, tables.peers)}
     groups = _groups(_ordered(connection, tables.peer_groups), _ordered(connection, tables.peer_group_members), peers)
+    return Registry(
+        revision=revision,
+        areas={area.name: area for area in areas.values()},
+        titles=_titles(connection, areas, peers, groups, profiles),
+        peers={peer.name: peer for peer in peers.values()},
+        groups={group.name: group for group in groups.values()},
+        network_rules=tuple(
+            NetworkRule(row.pk, row.action == "accept", networks.parse(row.clients))
+            for row in sorted(_ordered(connection, tables.network_rules), key=lambda row: (row.position, row.pk))
+        ),
+        users={row.name: User(row.name, row.password_hash, row.disabled) for row in _ordered(connection, tables.users)},
+        profiles={profile.name: profile for profile in profiles.values()},
+    )
+
+
+def _titles(
+    connection: Connection,
+    areas: Mapping[int, Area],
+    peers: Mapping[int, Peer],
+    groups: Mapping[int, Group],
+    profiles: Mapping[int, AssociationProfile],
+) -> dict[str, OwnTitle]:
     rules: dict[int, list[Rule]] = {}
     for row in _ordered(connection, tables.access_rules):
         rules.setdefault(row.ae_title_pk, []).append(_rule(row, peers, groups))
@@ -68,7 +90,7 @@ def read(connection: Connection) -> Registry:
         listed.setdefault(row.ae_title_pk, []).append(
             groups[row.group_pk] if row.peer_pk is None else peers[row.peer_pk]
         )
-    titles = {
+    return {
         row.title: OwnTitle(
             row.title,
             areas[row.area_pk],
@@ -81,19 +103,6 @@ def read(connection: Connection) -> Registry:
         )
         for row in _ordered(connection, tables.ae_titles)
     }
-    return Registry(
-        revision=revision,
-        areas={area.name: area for area in areas.values()},
-        titles=titles,
-        peers={peer.name: peer for peer in peers.values()},
-        groups={group.name: group for group in groups.values()},
-        network_rules=tuple(
-            NetworkRule(row.pk, row.action == "accept", networks.parse(row.clients))
-            for row in sorted(_ordered(connection, tables.network_rules), key=lambda row: (row.position, row.pk))
-        ),
-        users={row.name: User(row.name, row.password_hash, row.disabled) for row in _ordered(connection, tables.users)},
-        profiles={profile.name: profile for profile in profiles.values()},
-    )
 
 
 def settings_of_title(connection: Connection, title: str) -> dict[str, Any]:
