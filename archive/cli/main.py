@@ -106,6 +106,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 # DCMTK's programs, with its grammar of options: they speak for themselves.
 FACES: dict[str, tuple[str, str]] = {
     "dcmqrscp": ("archive.cli.dcmtk.dcmqrscp_service:dcmqrscp", "As DCMTK's dcmqrscp, with its configuration file."),
+    "storescp": ("archive.cli.dcmtk.storescp:storescp", "As DCMTK's storescp: receive into a folder."),
 }
 
 

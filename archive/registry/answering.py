@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 from sqlalchemy import Row
 
@@ -11,40 +11,8 @@ from archive.dicom.transfer_syntax_presets import ACCEPT, PROPOSE
 from archive.errors import Misconfigured
 from archive.query.character_sets import AS_ASKED, CharacterSetPolicy
 from archive.query.model import Operation
+from archive.registry.acceptance import BOTH_ROLES, RANKS, SCU_ONLY, Acceptance
 from archive.registry.association_profiles import AssociationProfile
-
-# Roles of a requestor (PS3.7 D.3.3.4): as SCU and as SCP.
-_SCU_ONLY = (True, False)
-_BOTH = (True, True)
-
-
-@dataclass(frozen=True, slots=True)
-class Acceptance:
-    """What an association profile lets an acceptor take."""
-
-    name: str
-    ranks: Mapping[str, Mapping[str, int]]
-    """The transfer syntaxes of each abstract syntax, with their place in the order of preference."""
-    roles: Mapping[str, tuple[bool, bool]]
-    """The roles of a requestor, as SCU and as SCP, where they are not the default ones."""
-    extensions: Mapping[str, bytes]
-    """The service class application information of a SOP Class."""
-
-    @classmethod
-    def of(cls, profile: AssociationProfile) -> Self:
-        return cls(
-            profile.name,
-            {each.sop_class: _ranked(each.transfer_syntaxes) for each in profile.contexts},
-            {each.sop_class: (each.is_scu, each.is_scp) for each in profile.roles},
-            {each.sop_class: each.information for each in profile.extensions},
-        )
-
-
-def _ranked(transfer_syntaxes: tuple[str, ...]) -> Mapping[str, int]:
-    return {syntax: rank for rank, syntax in reversed(tuple(enumerate(transfer_syntaxes)))}  # the first place counts
-
-
-_RANKS = {preset: _ranked(syntaxes) for preset, syntaxes in ACCEPT.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +43,12 @@ class Answering:
         name them, as dcmqrscp does.
         """
         if self.profile is None:
-            return _RANKS[self.accepts]
-        return self.profile.ranks.get(abstract_syntax, None if is_stored else _RANKS[self.accepts])
+            return RANKS[self.accepts]
+        return self.profile.ranks.get(abstract_syntax, None if is_stored else RANKS[self.accepts])
 
     def roles(self, sop_class_uid: str) -> tuple[bool, bool]:
         """Whether a requestor may be SCU, and SCP, of a SOP Class."""
-        return _BOTH if self.profile is None else self.profile.roles.get(sop_class_uid, _SCU_ONLY)
+        return BOTH_ROLES if self.profile is None else self.profile.roles.get(sop_class_uid, SCU_ONLY)
 
 
 AS_THE_SERVICE = Answering()

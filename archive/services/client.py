@@ -10,11 +10,9 @@ from archive.dimse import status
 from archive.dimse.commands import CEchoRequest
 from archive.dimse.exchange import Exchange
 from archive.errors import AssociationRejected, Failed, PeerError
-from archive.registry.model import Peer
 from archive.upper_layer.association import Association, Timeouts
 from archive.upper_layer.connection import Connection, Deadline, connect
 from archive.upper_layer.proposal import ExtendedNegotiation, Proposal, ProposedContext, Rejection, Role
-from archive.upper_layer.tls import Tls
 from archive.upper_layer.tls_connection import TlsConnection
 from archive.upper_layer.tls_session import Session
 
@@ -65,11 +63,6 @@ def associate(
         connection.shake_hands(Deadline.after(timeouts.acse))
         with Association.request(connection, proposal, timeouts) as association:
             yield Exchange(association)
-
-
-def session_for(peer: Peer, tls: Tls) -> Session | None:
-    """The session in which a peer is called; None where it is called without TLS. Raises TlsFailed."""
-    return tls.request(peer.host, checks_host=peer.checks_host) if peer.uses_tls else None
 
 
 def echo(

@@ -16,6 +16,7 @@ from archive.services.batches import Batch
 from archive.services.suboperations import Originator, Progress, Sender
 from archive.upper_layer.association import Timeouts
 from archive.upper_layer.tls import Tls
+from archive.upper_layer.tls_session import Session
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,11 @@ class Watcher(Protocol):
     def is_gone(self) -> bool:
         """Whether nobody is left to be told."""
         ...
+
+
+def session_for(peer: Peer, tls: Tls) -> Session | None:
+    """The session in which a peer is called; None where it is called without TLS. Raises TlsFailed."""
+    return tls.request(peer.host, checks_host=peer.checks_host) if peer.uses_tls else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,5 +111,5 @@ class Delivery:
             roles=batch.roles,
             extended=batch.extended,
             timeouts=self.timeouts,
-            session=client.session_for(self.destination, self.tls),
+            session=session_for(self.destination, self.tls),
         )

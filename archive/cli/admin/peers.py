@@ -13,7 +13,7 @@ from archive.errors import Misconfigured
 from archive.registry import certificates, changes, groups, names
 from archive.registry.snapshot import Peer
 from archive.server import wiring
-from archive.services import client
+from archive.services import client, delivery
 from archive.upper_layer.tls import Tls
 
 __all__ = ["add", "change", "echo", "list_peers", "remove"]
@@ -244,7 +244,7 @@ def echo(archive: Archive, name: str, calling: str | None) -> None:
         calling = next(iter(registry.titles), "ARCHIVE")
     names.require_ae_title(calling)
     waits = wiring.timeouts(archive.settings)
-    session = client.session_for(peer, Tls(wiring.tls_policy(archive.settings)))
+    session = delivery.session_for(peer, Tls(wiring.tls_policy(archive.settings)))
     seconds = client.echo(peer.host, peer.port, called=peer.ae_title, calling=calling, timeouts=waits, session=session)
     how = f" over {session.agreed}" if session is not None else ""
     click.echo(f"{peer.ae_title} at {peer.host} port {peer.port} answered {calling} in {seconds * 1000:.1f} ms{how}.")

@@ -1,0 +1,151 @@
+"""A Storage SCP whose rules are options and not rows: what it agrees to, and how it serves (PS3.4 annexes A and B).
+
+For the commands that receive into a folder. Whoever calls, the same is agreed to; only C-ECHO and C-STORE are served.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from archive.dicom import uids
+from archive.dimse import status
+from archive.dimse.commands import CEchoRequest, CStoreRequest, UnrecognizedRequest
+from archive.dimse.exchange import Exchange
+from archive.errors import UnexpectedCommand
+from archive.registry.acceptance import RANKS, SCU_ONLY, Acceptance
+from archive.services.storage import serve_store
+from archive.services.verification import serve_echo
+from archive.storage.sink import InstanceSink
+from archive.upper_layer import proposal
+from archive.upper_layer.association import Association
+from archive.upper_layer.proposal import (
+    DEFAULT_MAX_PDU_BYTES,
+    Agreement,
+    AnsweredContext,
+    ContextResult,
+    ExtendedNegotiation,
+    Proposal,
+    ProposedContext,
+    Rejection,
+    Role,
+)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What is agreed to with everybody; the defaults are those of DCMTK's storescp."""
+
+    ranks: Mapping[str, int] = field(default_factory=lambda: RANKS["uncompressed"])
+    """Transfer syntaxes with their place in the order of preference."""
+    profile: Acceptance | None = None
+    """Replaces `ranks`: what it does not name is not accepted."""
+    only_title: str | None = None
+    """The called AE title that is asked for; None takes every one."""
+    takes_storage: bool = True
+    """Whether the storage classes are accepted without a profile."""
+    is_promiscuous: bool = False
+    """Whether classes that nobody has heard of are taken for storage classes."""
+    keeps_verification: bool = False
+    """Whether Verification is accepted beside a profile that does not name it."""
+    refuses: bool = False
+    requires_implementation_uid: bool = False
+    requires_context: bool = False
+    """Whether an association on which nothing could be done is rejected."""
+    max_pdu_bytes: int = DEFAULT_MAX_PDU_BYTES
+
+    def decide(self, request: Proposal) -> Agreement | Rejection:
+        """The answer to `request`."""
+        if self.refuses:
+            return _rejected(request, proposal.NO_REASON_GIVEN, "every association is refused")
+        if self.requires_implementation_uid and not request.implementation_class_uid:
+            return _rejected(request, proposal.NO_REASON_GIVEN, "no Implementation Class UID")
+        if self.only_title is not None and request.called_ae_title != self.only_title:
+            return _rejected(request, proposal.CALLED_AE_TITLE_NOT_RECOGNIZED, "it calls somebody else")
+        contexts = tuple(self._answer(context) for context in request.contexts)
+        if self.requires_context and all(each.result is not ContextResult.ACCEPTED for each in contexts):
+            return _rejected(request, proposal.NO_REASON_GIVEN, "no presentation context can be accepted")
+        return Agreement(
+            contexts=contexts,
+            implementation_class_uid=uids.IMPLEMENTATION_CLASS_UID,
+            implementation_version_name=uids.IMPLEMENTATION_VERSION_NAME,
+            max_pdu_bytes=self.max_pdu_bytes,
+            roles=tuple(self._roles(request)),
+            extended=tuple(self._extended(request)),
+        )
+
+    def _answer(self, context: ProposedContext) -> AnsweredContext:
+        ranks = self._ranks(context.abstract_syntax)
+        if ranks is None:
+            return AnsweredContext(context.context_id, ContextResult.ABSTRACT_SYNTAX_NOT_SUPPORTED)
+        known = [syntax for syntax in context.transfer_syntaxes if syntax in ranks]
+        if not known:
+            return AnsweredContext(context.context_id, ContextResult.TRANSFER_SYNTAXES_NOT_SUPPORTED)
+        return AnsweredContext(context.context_id, ContextResult.ACCEPTED, min(known, key=ranks.__getitem__))
+
+    def _ranks(self, abstract_syntax: str) -> Mapping[str, int] | None:
+        """The transfer syntaxes that are accepted for it; None: it is not accepted."""
+        is_unheard_of = abstract_syntax not in uids.STORAGE_SOP_CLASSES and abstract_syntax not in uids.KNOWN_OTHER
+        if self.profile is not None:
+            if abstract_syntax == uids.VERIFICATION and self.keeps_verification:
+                return self.profile.ranks.get(abstract_syntax, RANKS["implicit"])
+            return self.profile.ranks.get(abstract_syntax)
+        if abstract_syntax == uids.VERIFICATION:
+            return self.ranks
+        is_stored = abstract_syntax in uids.STORAGE_SOP_CLASSES or (self.is_promiscuous and is_unheard_of)
+        return self.ranks if self.takes_storage and is_stored else None
+
+    def _roles(self, request: Proposal):
+        if self.profile is not None:
+            for each in request.roles:
+                scu, scp = self.profile.roles.get(each.sop_class_uid, SCU_ONLY)
+                yield Role(each.sop_class_uid, each.scu and scu, each.scp and scp)
+
+    def _extended(self, request: Proposal):
+        if self.profile is not None:
+            for each in request.extended:
+                if each.sop_class_uid in self.profile.extensions:
+                    yield ExtendedNegotiation(each.sop_class_uid, self.profile.extensions[each.sop_class_uid])
+
+
+def _rejected(request: Proposal, rejection: Rejection, reason: str) -> Rejection:
+    fields = {"calling": request.calling_ae_title, "called": request.called_ae_title, "peer": request.peer_host}
+    log.info("association rejected: %s", reason, extra=fields)
+    return rejection
+
+
+class Visitor(Protocol):
+    """What one association stores into, and is told how each C-STORE went."""
+
+    @property
+    def sink(self) -> InstanceSink: ...
+
+    def answered(self, request: CStoreRequest, code: int) -> None:
+        """The response with this status is sent."""
+        ...
+
+
+def serve(association: Association, visitor: Visitor) -> None:
+    """Serve until the peer releases; raises PeerError when the association ends otherwise."""
+    exchange = Exchange(association)
+    with association:
+        while (message := exchange.receive()) is not None:
+            _serve(message.command, exchange, visitor)
+
+
+def _serve(command: object, exchange: Exchange, visitor: Visitor) -> None:
+    match command:
+        case CStoreRequest():
+            code, _ = serve_store(command, exchange, visitor.sink)
+            visitor.answered(command, code)
+        case CEchoRequest():
+            serve_echo(command, exchange)
+        case UnrecognizedRequest():
+            exchange.skip_data_set()
+            exchange.respond(command.answer(status.UNRECOGNIZED_OPERATION))
+        case _:
+            error = UnexpectedCommand("Nothing but C-ECHO and C-STORE is served here")
+            exchange.association.end_because(error)
+            raise error
