@@ -14,6 +14,7 @@ from typing import NoReturn
 import click
 from click.shell_completion import CompletionItem
 
+from archive import __version__
 from archive.errors import ArchiveError, DatabaseFailed, Refused
 
 PROGRAM = "archive"
@@ -105,7 +106,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 # DCMTK's programs, with its grammar of options: they speak for themselves.
 FACES: dict[str, tuple[str, str]] = {
-    "dcmqrscp": ("archive.cli.dcmtk.dcmqrscp_service:dcmqrscp", "As DCMTK's dcmqrscp, with its configuration file."),
+    "dcmqrscp": ("archive.cli.dcmtk.dcmqrscp:dcmqrscp", "As DCMTK's dcmqrscp, with its configuration file."),
 }
 
 
@@ -159,6 +160,7 @@ archive = LazyGroup(
     "for the next association, without a restart.",
 )
 archive.epilog = "\b\nExample:\n  archive serve --data /srv/archive"
+click.version_option(__version__, prog_name=PROGRAM, message="%(prog)s %(version)s")(archive)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

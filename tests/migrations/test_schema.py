@@ -14,7 +14,7 @@ from archive.database import migrate, revision, transaction
 from archive.database.engine import Database
 from archive.database.metadata import metadata
 from archive.errors import SchemaOutOfDate
-from archive.index import reports  # noqa: F401 - fills the metadata with tables and views
+from archive.index import indexes, reports  # noqa: F401 - fill the metadata with tables, indexes and views
 from archive.registry import tables as registry_tables  # noqa: F401 - fills the metadata
 
 _POSTGRESQL = (

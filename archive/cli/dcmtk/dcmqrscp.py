@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from archive import __version__
+from archive.cli.dcmtk.face import Face
 from archive.cli.dcmtk.general_options import general_options
 from archive.cli.dcmtk.options import CommandLine, Group, Option, Parameter, Program
 from archive.cli.dcmtk.output_options import GROUPS as OUTPUT_GROUPS
@@ -401,3 +402,12 @@ def read_profiles(profiles: Profiles) -> tuple[AssociationProfile, AssociationPr
     incoming.check_acceptor()
     outgoing.check_requestor()
     return incoming, outgoing
+
+
+def _serve(given: CommandLine) -> int:
+    from archive.cli.dcmtk import dcmqrscp_service  # loads the archive, which help and a mistake can do without
+
+    return dcmqrscp_service.serve(given)
+
+
+dcmqrscp = Face(PROGRAM, _serve)

@@ -18,7 +18,6 @@ import msgspec
 from archive import settings
 from archive.cli.admin import configuration, networks
 from archive.cli.dcmtk.dcmqrscp import CONFIGURATION_FAILED, PROGRAM, Dcmqrscp, decide, read_profiles
-from archive.cli.dcmtk.face import Face
 from archive.cli.dcmtk.options import CommandLine
 from archive.cli.dcmtk.output_options import Output
 from archive.database import transaction
@@ -37,8 +36,6 @@ from archive.registry.dcmqrscp_rows import Site
 from archive.registry.tables import OPERATIONS, RULED
 from archive.server import supervisor
 from archive.settings import Settings
-
-__all__ = ["dcmqrscp"]
 
 log = logging.getLogger(__name__)
 
@@ -71,9 +68,6 @@ def serve(given: CommandLine) -> int:
     except ArchiveError as error:
         log.critical("%s", error)
         return CONFIGURATION_FAILED
-
-
-dcmqrscp = Face(PROGRAM, serve)
 
 
 def _settings(asked: Dcmqrscp, config: DcmqrscpConfig, site: Site) -> Settings:
