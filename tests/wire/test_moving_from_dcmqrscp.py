@@ -1,5 +1,6 @@
 """The same conversation with DCMTK's dcmqrscp and with ours, by the same configuration file."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +26,7 @@ from tests.wire.raw_messages import (
     Proposed,
     Rejected,
 )
-from tests.wire.receivers import pynetdicom_scp
+from tests.wire.receivers import Answer, pynetdicom_scp
 from tests.wire.running import identifier, unused_port
 
 CONFIGURATION = """\
@@ -59,17 +60,21 @@ OURS = (sys.executable, "-m", "archive", "dcmqrscp")
 
 @contextmanager
 def serving(
-    command: Sequence[object], folder: Path, *options: str, configuration: str = CONFIGURATION
+    command: Sequence[object],
+    folder: Path,
+    *options: str,
+    configuration: str = CONFIGURATION,
+    answer: Answer = lambda event, before: 0,
 ) -> Iterator[Peer]:
     """A dcmqrscp, ours or DCMTK's, with the small site of CONFIGURATION, and its one move destination."""
     port, asleep = free_port(), unused_port()
-    with pynetdicom_scp("DESTINATION") as destination:
-        for area in ("roomy", "grouped", "readable", "tight"):
+    with pynetdicom_scp("DESTINATION", answer=answer) as destination:
+        for area in re.findall(r"{folder}/(\w+)", configuration):
             (folder / area).mkdir(parents=True, exist_ok=True)
         file = folder / "dcmqrscp.cfg"
         file.write_text(configuration.format(port=port, destination=destination.port, asleep=asleep, folder=folder))
         words = [*map(str, command), *options, "-c", str(file)]
-        process = Background(words, folder / "dcmqrscp.log", environment={"LC_ALL": "C.UTF-8"})
+        process = Background(words, folder / "dcmqrscp.log", environment={"LC_ALL": "C.UTF-8", "TCP_NODELAY": "1"})
         try:
             process.wait_listening(port)
             yield Peer(port, destination, process)
