@@ -286,6 +286,19 @@ def test_explain_tells_the_rule_that_decides(run: Run, archive: FoundedArchive) 
     assert "NONE is not one of our AE titles" in unknown.out
 
 
+@pytest.mark.parametrize("named", ["", " ", f"{STUDY}\\{uid('study', 2, 1)}"], ids=["nothing", "blank", "two"])
+def test_a_study_that_is_not_named_is_never_taken_for_another(run: Run, archive: FoundedArchive, named: str) -> None:
+    archive.store(instance(), instance(patient=2))
+
+    for words in (("remove", named, "--yes"), ("pin", named), ("unpin", named), ("show", named)):
+        assert "does not name one study; run: archive study list" in run("study", *words, code=2).error
+
+    assert [row["study_instance_uid"] for row in run("report", "studies", "--json").json if not row["is_pinned"]] == [
+        uid("study", 2, 1),
+        STUDY,
+    ]
+
+
 def test_studies_are_listed_shown_and_removed(run: Run, archive: FoundedArchive) -> None:
     archive.store(instance(number=1), instance(number=2), instance(patient=2, PatientName="Müller^Änne"))
 

@@ -213,6 +213,8 @@ def _noted(area: Area, study: HeldStudy) -> dict[str, Any]:
 
 def _held(archive: Archive, uid: str, area: str | None) -> list[tuple[Area, HeldStudy]]:
     """The areas that hold a study; raises Misconfigured if none does."""
+    if not uid.strip() or "\\" in uid:  # to a query, no UID is any study, and several are any of these
+        raise Misconfigured(f"{uid!r} does not name one study; run: archive study list")
     held: list[tuple[Area, HeldStudy]] = []
     for each in archive.areas(area):
         query = _query(each, {"StudyInstanceUID": uid})
