@@ -17,7 +17,7 @@ from archive.index import remove as removal
 from archive.index.holdings import HeldStudy
 from archive.query.conditions import condition
 from archive.query.model import Key, Model, Options, Query
-from archive.registry import audit
+from archive.registry import audit, changes
 from archive.registry.snapshot import Area
 
 __all__ = ["list_studies", "pin", "remove", "show", "unpin"]
@@ -189,6 +189,7 @@ def _set_pinned(archive: Archive, uid: str, area: str | None, *, is_pinned: bool
 
     def work(connection: Connection) -> None:
         for where, study in held:
+            changes.hold_area(connection, where.pk)  # a store that makes room has chosen what goes, and is at it
             if not evictable.pin(connection, study.pk, is_pinned=is_pinned):
                 raise Misconfigured("Somebody else has removed the study just now")
             before = {"area": where.name, "is_pinned": study.is_pinned}
