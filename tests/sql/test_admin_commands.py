@@ -152,6 +152,17 @@ def test_the_security_of_a_peer_is_set_shown_and_explained(
     assert run(*question).json[0]["allowed"]
 
 
+def test_a_password_that_is_no_text_is_refused(
+    run: Run, archive: FoundedArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for errors in ("strict", "surrogateescape"):  # as standard input is decoded in one locale and another
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"ses\xffame\n"), "utf-8", errors))
+
+        assert "no text in UTF-8" in run("user", "add", "ward3", code=2).error
+
+    assert run("user", "list", "--json").json == []
+
+
 def test_users_are_added_changed_and_removed_and_their_passwords_never_shown(
     run: Run, archive: FoundedArchive, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from archive.cli import output
-from archive.cli.options import Archive, example, json_option, properties, with_archive
+from archive.cli.options import Archive, MostRows, example, json_option, properties, with_archive
 from archive.database.dialects import Connection
 from archive.dicom.attributes import BY_KEYWORD, Level
 from archive.errors import Misconfigured
@@ -57,9 +57,7 @@ _SHARD = 0
 @click.option("--patient-id", metavar="ID", help="Patient ID; * and ? are wild cards.")
 @click.option("--patient-name", metavar="NAME", help="Patient's name, as in a C-FIND: * and ? are wild cards.")
 @click.option("--date", metavar="A-B", help="Study date or range: 20260131, 20260101-20260131, 20260101-, -20260131.")
-@click.option(
-    "--limit", type=click.IntRange(min=1), default=DEFAULT_LIMIT, show_default=True, help="Most studies to list."
-)
+@click.option("--limit", type=MostRows, default=DEFAULT_LIMIT, show_default=True, help="Most studies to list.")
 @json_option
 @with_archive
 def list_studies(
