@@ -25,6 +25,9 @@ OK = 0
 FAILED = 1
 MISTAKE = 2
 
+# What Python's codec says of bytes of the command line that it could not decode.
+_NO_TEXT = "surrogates not allowed"
+
 # Groups of commands, by their words.
 GROUPS: dict[str, str] = {
     "area": "Storage areas: where instances are kept, and how.",
@@ -193,6 +196,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.exit(error.exit_code)
     except Refused as error:
         _say(_sentence(error))
+        sys.exit(MISTAKE)
+    except UnicodeEncodeError as error:  # a database takes text only; files may be called by any bytes
+        if error.reason != _NO_TEXT:
+            raise
+        _say("An argument is no text in UTF-8; write it in the character set of this terminal.")
         sys.exit(MISTAKE)
     except DatabaseFailed as error:
         _say(f"{_sentence(error)} Look at --database, then run: archive db check")

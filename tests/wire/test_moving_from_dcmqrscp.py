@@ -251,3 +251,17 @@ def test_what_cannot_be_served_ends_with_the_exit_codes_of_dcmqrscp(
     done = subprocess.run([*OURS, *words], cwd=tmp_path, capture_output=True, text=True, check=False)
 
     assert (done.returncode, said in done.stderr.lower() or said in done.stderr) == (code, True), done.stderr
+
+
+def test_two_areas_in_one_folder_are_not_served(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").symlink_to(tmp_path / "one")
+    file = tmp_path / "dcmqrscp.cfg"
+    areas = "".join(f"{name} {tmp_path}/{name.lower()} RW (2, 20kb) ANY\n" for name in ("ONE", "TWO"))
+    file.write_text(f"NetworkTCPPort = {free_port()}\nAETable BEGIN\n{areas}AETable END\n")
+
+    words = [*OURS, "-c", str(file)]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
+
+    assert done.returncode == 10, done.stderr
+    assert "The folder lies in that of area TWO, or that in it" in done.stderr

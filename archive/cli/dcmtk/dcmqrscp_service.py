@@ -62,7 +62,7 @@ def serve(given: CommandLine) -> int:
         _become(config.user_name, config.group_name)
         configuration.make_folders(site)
         with closing(founding.open_current(loaded.data_folder, loaded.database_url)) as database:
-            _bring(database, site, asked, config, encoding, profiles)
+            _bring(database, loaded.data_folder, site, asked, config, encoding, profiles)
             _index(database, loaded.data_folder, site)
         return supervisor.run(loaded, ports)
     except ArchiveError as error:
@@ -107,6 +107,7 @@ def _become(user: str, group: str) -> None:
 
 def _bring(
     database: Database,
+    data: Path,
     site: Site,
     asked: Dcmqrscp,
     config: DcmqrscpConfig,
@@ -128,6 +129,7 @@ def _bring(
         )
         said = dcmqrscp_import.bring(connection, site, policies, is_whole_truth=True)
         known = snapshot.read(connection)
+        configuration.require_own_folders(site, known.areas.values(), data)
         paths = {area.path for area in site.areas}
         for area in known.areas.values():
             if area.path in paths:
