@@ -44,17 +44,20 @@ clean: ## remove what these targets made, but no archive data
 	rm -rf $(VENV) dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache benchmark-data
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The environment: made once, filled again only when pyproject.toml changes. The install is editable.
+# The environment: made once, filled again only when pyproject.toml changes. The install is editable, so pip leaves the
+# modules uncompiled, and where Python writes no bytecode (PYTHONDONTWRITEBYTECODE) each command would compile them anew.
 $(VENV)/.made: scripts/make-venv
 	scripts/make-venv $(VENV)
 	touch $@
 
 $(VENV)/.installed: $(VENV)/.made pyproject.toml
 	$(PIP) install --editable '.[postgres]'
+	$(BIN)/python -m compileall -q archive migrations
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.made pyproject.toml
 	$(PIP) install --editable '.[dev]'
+	$(BIN)/python -m compileall -q archive migrations
 	touch $@ $(VENV)/.installed
 
 .PHONY: debian-test debian-bench

@@ -1,6 +1,7 @@
 """`python -m benchmarks`: measure the archives beside each other and print, or write, the table."""
 
 import argparse
+import compileall
 import shlex
 import shutil
 import sys
@@ -51,6 +52,7 @@ def main(arguments: Sequence[str]) -> None:
     archives = [kind(postgresql) for kind in _chosen(options.archives, peers.ARCHIVES)]
     if missing := [archive.name for archive in archives if not archive.is_installed()]:
         sys.exit(f"not installed: {', '.join(missing)}")
+    compileall.compile_dir(Path(__file__).parents[1] / "archive", quiet=1)  # as an install does
     samples: list[measure.Sample] = []
     try:
         for sample in measure.measure(archives, rows, corpora, repeats, folder):

@@ -49,8 +49,11 @@ def _megabytes_rate(files: Files, seconds: float) -> float:
 
 
 def _store(running: Running, files: Files, environment: Mapping[str, str], folders: Sequence[Path] = ()) -> Figure:
+    return _kept(running, files, clients.store(running, folders or [files.folder], environment))
+
+
+def _kept(running: Running, files: Files, seconds: float) -> Figure:
     """Kept objects per second; a remark where one was refused, or acknowledged and lost."""
-    seconds = clients.store(running, folders or [files.folder], environment)
     kept = clients.count_objects(running, files)
     remarks = () if kept == files.count else (f"{files.count - kept} of {files.count} objects refused or lost",)
     return Figure(kept / seconds, remarks)
@@ -75,6 +78,10 @@ def _store_small(running: Running, corpora: Corpora, environment: Mapping[str, s
 
 def _store_small_in_parallel(running: Running, corpora: Corpora, environment: Mapping[str, str]) -> Figure:
     return _store(running, corpora.small, environment, corpora.small.parts())
+
+
+def _take_in_small(running: Running, corpora: Corpora, environment: Mapping[str, str]) -> Figure:
+    return _kept(running, corpora.small, clients.take_in(running, corpora.small.folder, environment))
 
 
 def _store_one(running: Running, corpora: Corpora, environment: Mapping[str, str]) -> Figure:
@@ -116,6 +123,7 @@ ROWS = (
         _store_small_in_parallel,
         environment=NO_DELAY,
     ),
+    Row("import-small", "take in small files of a disk", "/s", True, _take_in_small, environment=NO_DELAY),
     Row("store-one", "one storescu of one small object", "ms", False, _store_one, environment=NO_DELAY),
     Row("find-studies", "C-FIND of all studies", "responses/s", True, _find_studies, False, NO_DELAY),
     Row("find-patient", "C-FIND by PatientID", "ms", False, _find_patient, False, NO_DELAY),

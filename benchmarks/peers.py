@@ -32,6 +32,8 @@ class Running:
     port: int
     title: str
     process: Background
+    importer: tuple[str, ...] = ()
+    """Its command that takes in files and folders named behind it, if it has one."""
 
 
 class PrivatePostgresql:
@@ -143,7 +145,8 @@ class Ours(Archive):
         _run([*command, "peer", "add", "destination", *where], known)
         if self.durability != "full":
             _run([*command, "area", "set", "ARCHIVE", "--durability", self.durability], known)
-        return Running(port, "ARCHIVE", process)
+        importer = (*command, "import", "--data", str(data), "--database", known["ARCHIVE_DATABASE"])
+        return Running(port, "ARCHIVE", process, importer)
 
 
 class OursSqliteFull(Ours):

@@ -97,6 +97,7 @@ def markdown(
         "  taken from an archive that was empty, a time is that of the client's process from start to end.",
         "- *As installed*: client and server with Nagle's algorithm, as DCMTK's programs come. *TCP_NODELAY*, and all",
         "  rows below it: `TCP_NODELAY=1` for client, server and move destination.",
+        "- *Take in*: by `archive import`, beside the running archive; the others by one storescu.",
         "- C-GET and C-MOVE: getscu and storescp receive and drop (`--ignore`).",
         *(f"- `{archive.name}`: {archive.version()}; {archive.settings}." for archive in archives),
         "",

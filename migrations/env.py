@@ -6,7 +6,7 @@ from alembic import context
 
 from archive.database.engine import Database, parse
 from archive.database.metadata import metadata
-from archive.index import reports  # noqa: F401 - fills the metadata with tables and views
+from archive.index import indexes, reports  # noqa: F401 - fill the metadata with tables, indexes and views
 from archive.registry import tables as registry_tables  # noqa: F401 - fills the metadata
 
 

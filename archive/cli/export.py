@@ -2,12 +2,14 @@
 
 CSV is UTF-8 (a file begins with a byte order mark, without which Excel takes it for another character set; standard
 output does not, for the sake of pipes), quoted as RFC 4180 has it, lines end in LF. Text that a spreadsheet would take
-for a formula gets an apostrophe in front: some of it came from peers.
+for a formula gets an apostrophe in front, also behind what some take for the end of a cell: where the decimal sign is a
+comma, Excel cuts cells at semicolons and knows no quotes in the middle of them. Some of that text came from peers.
 """
 
 import csv
 import json
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,6 +24,9 @@ from archive.errors import DiskFailed, Misconfigured
 
 # What begins a formula, or in some programs a cell that becomes one (https://owasp.org/www-community/attacks/CSV_Injection).
 _BEGINS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+# The same in the middle of a text, where a cell or a line may end for such a program.
+_CELL_WITH_FORMULA = re.compile(r"([;\t\r\n][ \"]*)(?=[=+\-@])")
 
 _BYTE_ORDER_MARK = "\ufeff"
 
@@ -73,8 +78,9 @@ def write_csv(columns: Sequence[str], rows: Rows, file: Path | None) -> None:
 
 def _csv_cell(value: object) -> object:
     match value:
-        case str() if value.startswith(_BEGINS_FORMULA):
-            return f"'{value}"
+        case str():
+            text = _CELL_WITH_FORMULA.sub(r"\1'", value)
+            return f"'{text}" if value.startswith(_BEGINS_FORMULA) else text
         case bool():
             return "yes" if value else "no"
         case datetime():

@@ -5,15 +5,18 @@ when the command is run. A mistake of the caller ends with exit code 2, a failur
 standard error.
 """
 
+import gc
 import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from types import ModuleType
 from typing import NoReturn
 
 import click
 from click.shell_completion import CompletionItem
 
+from archive import __version__
 from archive.errors import ArchiveError, DatabaseFailed, Refused
 
 PROGRAM = "archive"
@@ -21,6 +24,9 @@ PROGRAM = "archive"
 OK = 0
 FAILED = 1
 MISTAKE = 2
+
+# What Python's codec says of bytes of the command line that it could not decode.
+_NO_TEXT = "surrogates not allowed"
 
 # Groups of commands, by their words.
 GROUPS: dict[str, str] = {
@@ -105,7 +111,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 # DCMTK's programs, with its grammar of options: they speak for themselves.
 FACES: dict[str, tuple[str, str]] = {
-    "dcmqrscp": ("archive.cli.dcmtk.dcmqrscp_service:dcmqrscp", "As DCMTK's dcmqrscp, with its configuration file."),
+    "dcmqrscp": ("archive.cli.dcmtk.dcmqrscp:dcmqrscp", "As DCMTK's dcmqrscp, with its configuration file."),
     "storescp": ("archive.cli.dcmtk.storescp:storescp", "As DCMTK's storescp: receive into a folder."),
 }
 
@@ -135,7 +141,7 @@ class LazyGroup(click.Group):
         if words not in known:
             return None
         module, _, attribute = known[words][0].partition(":")
-        return getattr(import_module(module), attribute)
+        return getattr(_imported(module), attribute)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -154,12 +160,25 @@ class LazyGroup(click.Group):
             formatter.write_dl(list(self._below().items()))
 
 
+def _imported(module: str) -> ModuleType:
+    """A command's module. What an import makes stays, so nobody looks for garbage in it, which takes a tenth longer."""
+    if module in sys.modules:
+        return sys.modules[module]
+    gc.disable()
+    try:
+        return import_module(module)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 archive = LazyGroup(
     "",
     "A DICOM archive over SQL. `archive serve` runs it; the other commands look after it, and what they change holds "
     "for the next association, without a restart.",
 )
 archive.epilog = "\b\nExample:\n  archive serve --data /srv/archive"
+click.version_option(__version__, prog_name=PROGRAM, message="%(prog)s %(version)s")(archive)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -178,6 +197,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.exit(error.exit_code)
     except Refused as error:
         _say(_sentence(error))
+        sys.exit(MISTAKE)
+    except UnicodeEncodeError as error:  # a database takes text only; files may be called by any bytes
+        if error.reason != _NO_TEXT:
+            raise
+        _say("An argument is no text in UTF-8; write it in the character set of this terminal.")
         sys.exit(MISTAKE)
     except DatabaseFailed as error:
         _say(f"{_sentence(error)} Look at --database, then run: archive db check")

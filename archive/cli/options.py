@@ -136,6 +136,10 @@ class Limit(click.ParamType[int | str]):
         return int(text) if text.isascii() and text.isdigit() else None
 
 
+# Rows of a listing; one more than these must be a number to every database.
+MostRows = click.IntRange(1, 2**31 - 1)
+
+
 class Operations(click.ParamType[tuple[str, ...]]):
     """A list of operations, separated by commas."""
 
@@ -147,6 +151,9 @@ class Operations(click.ParamType[tuple[str, ...]]):
         if unknown:
             self.fail(f"{', '.join(map(repr, unknown))}: expected a list of {','.join(RULED)}", param, ctx)
         return words
+
+
+_FIRST_YEAR = 1900
 
 
 class Moment(click.ParamType[datetime]):
@@ -167,8 +174,10 @@ class Moment(click.ParamType[datetime]):
         except ValueError:
             self.fail(f"{value!r}: expected 2026-03-01, 2026-03-01T14:05, 24h or 7d", param, ctx)
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        if not _FIRST_YEAR <= moment.year < MAXYEAR:  # beyond, a time zone or a day more has no date
+            self.fail(f"{value!r}: expected a year from {_FIRST_YEAR} to {MAXYEAR - 1}", param, ctx)
         is_date = re.fullmatch(r"\d{4}-?\d{2}-?\d{2}", value) is not None
-        return moment + timedelta(days=1) if self._is_end and is_date and moment.year < MAXYEAR else moment
+        return moment + timedelta(days=1) if self._is_end and is_date else moment
 
 
 def period_options(command: Command) -> Command:

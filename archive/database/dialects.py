@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     ColumnElement,
     Connection,
     Date,
@@ -31,7 +32,6 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
@@ -62,8 +62,15 @@ MIGRATION_LOCK_KEY = 0x50414353
 
 
 def insert(dialect_name: str, table: Table) -> Any:
-    """An INSERT that knows ON CONFLICT; both dialects spell it alike."""
-    return sqlite.insert(table) if dialect_name == SQLITE else postgresql.insert(table)
+    """An INSERT that knows ON CONFLICT; both dialects spell it alike.
+
+    The dialect of the database has been imported when it was opened; the other one would only cost time.
+    """
+    if dialect_name == SQLITE:
+        from sqlalchemy.dialects.sqlite import insert as dialect_insert
+    else:
+        from sqlalchemy.dialects.postgresql import insert as dialect_insert
+    return dialect_insert(table)
 
 
 @cache
@@ -123,7 +130,7 @@ _LIKE = str.maketrans({"\\": "\\\\", "%": "\\%", "_": "\\_", "*": "%", "?": "_"}
 def among(dialect_name: str, column: ColumnElement[Any], values: Iterable[int] | Iterable[str]) -> ColumnElement[bool]:
     """The rows with one of these values, by one bound value however many there are."""
     if dialect_name == POSTGRESQL:
-        return column == func.any(literal(list(values), postgresql.ARRAY(column.type)))
+        return column == func.any(literal(list(values), ARRAY(column.type)))
     listed = json.dumps(list(values))
     return column.in_(select(literal_column("value")).select_from(func.json_each(listed)))
 

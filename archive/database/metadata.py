@@ -6,9 +6,10 @@ an index range on both, and both give the same order.
 """
 
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Dialect, Integer, MetaData, Text, TypeDecorator
-from sqlalchemy.dialects.postgresql import TEXT as POSTGRESQL_TEXT
+from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Integer, MetaData, Text, TypeDecorator
+from sqlalchemy.types import TypeEngine
 
 NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -23,7 +24,21 @@ metadata = MetaData(naming_convention=NAMING_CONVENTION)
 # SQLite gives row ids only to a column declared INTEGER; there it is 64 bits wide all the same.
 Key = BigInteger().with_variant(Integer, "sqlite")
 
-BinaryText = Text().with_variant(POSTGRESQL_TEXT(collation="C"), "postgresql")
+BinaryText = Text().with_variant(Text(collation="C"), "postgresql")
+
+
+class Json(TypeDecorator[Any]):
+    """`jsonb` on PostgreSQL, JSON text on SQLite; None is NULL."""
+
+    impl = JSON(none_as_null=True)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name != "postgresql":
+            return dialect.type_descriptor(JSON(none_as_null=True))
+        from sqlalchemy.dialects.postgresql import JSONB  # imported already, where it is the dialect
+
+        return dialect.type_descriptor(JSONB(none_as_null=True))
 
 
 class Timestamp(TypeDecorator[datetime]):

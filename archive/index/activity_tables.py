@@ -10,7 +10,6 @@ from sqlalchemy import (
     Column,
     Date,
     ForeignKey,
-    Index,
     Integer,
     Numeric,
     SmallInteger,
@@ -68,13 +67,8 @@ associations = Table(
     # On the wire, all headers included.
     _counter("received_bytes"),
     _counter("sent_bytes"),
-    # The access log, newest first; what is older than activity_days.
-    Index(None, "began_at"),
     sqlite_autoincrement=True,
 )
-# Which associations did a process leave open that was killed?
-_open = associations.c.outcome == "open"
-Index("ix_associations_open", associations.c.node, associations.c.worker, postgresql_where=_open, sqlite_where=_open)
 
 operations = Table(
     "operations",
@@ -105,10 +99,6 @@ operations = Table(
     Column("size_bytes", BigInteger),
     _seconds("duration_seconds"),
     _seconds("longest_seconds"),
-    # The operations of an association.
-    Index(None, "association_pk"),
-    # The access log, newest first.
-    Index(None, "began_at"),
     sqlite_autoincrement=True,
 )
 

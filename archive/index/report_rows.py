@@ -109,15 +109,23 @@ def _value(name: str, column: ColumnElement[Any], text: str) -> Any:
             case "flag":
                 return _FLAGS[text.lower()]
             case "integer":
-                return int(text)
+                return _integer(text)
             case "number":
                 return float(text)
             case "date":
                 return date.fromisoformat(text)
             case "moment":
                 moment = datetime.fromisoformat(text)
-                return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+                return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
             case _:
                 return text
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, OverflowError):
         raise Misconfigured(f"{name}={text}: expected {_EXPECTED[what]}") from None
+
+
+def _integer(text: str) -> int:
+    """A number of 64 bits: databases know no others."""
+    number = int(text)
+    if number.bit_length() > 63:
+        raise ValueError(text)
+    return number

@@ -4,7 +4,7 @@ Every row belongs to a storage area. The columns of an attribute follow one rule
 keyword in snake_case; beside a typed date, time or number its raw text in `<column>_text`; a person name in its three
 component groups, each with the folded form that is searched. What has no column lies in `rest`: a deflated data set
 (Explicit VR Little Endian, PS3.5 A.5) in the character set named in `specific_character_set`.
-Each index names the question it serves.
+Their indexes are in `index/indexes.py`.
 """
 
 from sqlalchemy import (
@@ -14,7 +14,6 @@ from sqlalchemy import (
     Column,
     Date,
     ForeignKey,
-    Index,
     Integer,
     LargeBinary,
     Numeric,
@@ -23,7 +22,6 @@ from sqlalchemy import (
     Time,
     UniqueConstraint,
     text,
-    true,
 )
 
 from archive.database.metadata import BinaryText, Key, Timestamp, metadata
@@ -69,19 +67,6 @@ def _remaining_header() -> list[Column]:
     return [Column("specific_character_set", BinaryText), Column("rest", LargeBinary)]
 
 
-def _index_rare_groups(table: Table, name: str) -> None:
-    """The ideographic and the phonetic group of a person name; the indexes hold only who has them."""
-    for group in ("ideographic", "phonetic"):
-        column = table.c[f"{name}_{group}_folded"]
-        Index(
-            None,
-            table.c.area_pk,
-            column,
-            postgresql_where=column.is_not(None),
-            sqlite_where=column.is_not(None),
-        )
-
-
 patients = Table(
     "patients",
     metadata,
@@ -102,18 +87,6 @@ patients = Table(
     UniqueConstraint("area_pk", "patient_key"),
     sqlite_autoincrement=True,
 )
-# C-FIND by PatientID, with any issuer.
-Index(None, patients.c.area_pk, patients.c.patient_id)
-# C-FIND by PatientName, whole or by prefix; the other two groups are rare, so their indexes hold only who has them.
-Index(None, patients.c.area_pk, patients.c.patient_name_alphabetic_folded)
-_index_rare_groups(patients, "patient_name")
-# C-FIND by a part of PatientName ("*smith*"): trigrams, PostgreSQL only.
-Index(
-    "ix_patients_patient_name_trigram",
-    patients.c.patient_name_alphabetic_folded,
-    postgresql_using="gin",
-    postgresql_ops={"patient_name_alphabetic_folded": "gin_trgm_ops"},
-).ddl_if(dialect="postgresql")
 
 studies = Table(
     "studies",
@@ -143,23 +116,6 @@ studies = Table(
     UniqueConstraint("area_pk", "study_instance_uid"),
     sqlite_autoincrement=True,
 )
-# The studies of a patient; patients of studies found by patient keys.
-Index(None, studies.c.patient_pk)
-# C-FIND by StudyDate, and newest first.
-Index(None, studies.c.area_pk, studies.c.study_date, studies.c.pk)
-# C-FIND by AccessionNumber, by StudyID, by ReferringPhysicianName.
-Index(None, studies.c.area_pk, studies.c.accession_number)
-Index(None, studies.c.area_pk, studies.c.study_id)
-Index(None, studies.c.area_pk, studies.c.referring_physician_name_alphabetic_folded)
-# A name is looked for in all three groups; without these, the other two would be looked for in every study.
-_index_rare_groups(studies, "referring_physician_name")
-# C-FIND by a part of StudyDescription: trigrams, PostgreSQL only.
-Index(
-    "ix_studies_study_description_trigram",
-    studies.c.study_description,
-    postgresql_using="gin",
-    postgresql_ops={"study_description": "gin_trgm_ops"},
-).ddl_if(dialect="postgresql")
 
 study_usage = Table(
     "study_usage",
@@ -174,17 +130,6 @@ study_usage = Table(
     # Pinned: never evicted, by nobody. Evictable: its area evicts, and the study is not pinned.
     Column("is_pinned", Boolean, nullable=False, server_default=text("false")),
     Column("is_evictable", Boolean, nullable=False, server_default=text("false")),
-)
-
-# Which study of an area that evicts was stored to least recently? Other areas pay nothing for it.
-_evictable = study_usage.c.is_evictable
-Index(
-    "ix_study_usage_evictable",
-    study_usage.c.area_pk,
-    study_usage.c.last_stored_at,
-    study_usage.c.study_pk,
-    postgresql_where=_evictable.is_(true()),
-    sqlite_where=_evictable.is_(true()),
 )
 
 series = Table(
@@ -215,10 +160,6 @@ series = Table(
     UniqueConstraint("study_pk", "series_instance_uid"),
     sqlite_autoincrement=True,
 )
-# C-FIND by ModalitiesInStudy or Modality: which studies hold a PT?
-Index(None, series.c.area_pk, series.c.modality, series.c.study_pk)
-# Relational C-FIND and C-MOVE by SeriesInstanceUID alone.
-Index(None, series.c.area_pk, series.c.series_instance_uid)
 
 series_requests = Table(
     "series_requests",
@@ -229,12 +170,7 @@ series_requests = Table(
     *_text("requested_procedure_id", "scheduled_procedure_step_id"),
     *_text("requested_procedure_description", "scheduled_procedure_step_description"),
     *_text("accession_number", "study_instance_uid"),
-    # Sequence matching within a series.
-    Index(None, "series_pk"),
 )
-# Which series answered this requested procedure, this scheduled step?
-Index(None, series_requests.c.requested_procedure_id)
-Index(None, series_requests.c.scheduled_procedure_step_id)
 
 instances = Table(
     "instances",
@@ -268,10 +204,6 @@ instances = Table(
     # Never the key of another: whoever filed, or looked for, an instance that was replaced must not meet its successor.
     sqlite_autoincrement=True,
 )
-# The instances of a series, and by way of its series those of a study; and in the order they were stored, of which a
-# quota takes the first. SQLite's indexes end with the key of the row by themselves.
-Index("ix_instances_series_pk", instances.c.series_pk).ddl_if(dialect="sqlite")
-Index("ix_instances_series_pk", instances.c.series_pk, instances.c.pk).ddl_if(dialect="postgresql")
 
 unfiled_instances = Table(
     "unfiled_instances",
@@ -337,8 +269,6 @@ evictions = Table(
     Column("caused_by_sop_instance_uid", BinaryText),
     Column("caused_by_ae_title", BinaryText),
     Column("evicted_at", Timestamp, nullable=False),
-    # What went from this area last?
-    Index(None, "area_pk", "evicted_at"),
     sqlite_autoincrement=True,
 )
 

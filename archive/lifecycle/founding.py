@@ -6,7 +6,7 @@ The embedded database is brought to the schema of this version by whoever opens 
 
 from pathlib import Path
 
-from archive.database import migrate, transaction
+from archive.database import revision, transaction
 from archive.database.engine import Database
 from archive.errors import DiskFailed, SchemaOutOfDate
 from archive.registry import changes, snapshot
@@ -37,7 +37,7 @@ def open_current(data: Path, database_url: str) -> Database:
         if database.is_embedded:
             upgrade(database)
         else:
-            migrate.require_head(database)
+            revision.require_head(database)
     except BaseException:
         database.close()
         raise
@@ -53,10 +53,12 @@ def open_database(data: Path, database_url: str) -> Database:
 def upgrade(database: Database) -> bool:
     """Run the migrations that are missing; False if none was."""
     try:
-        migrate.require_head(database)
+        revision.require_head(database)
     except SchemaOutOfDate:
+        from archive.database import migrate  # slow to import, and seldom needed
+
         migrate.upgrade(database)
-        migrate.require_head(database)  # a newer archive's database has nothing to upgrade to
+        revision.require_head(database)  # a newer archive's database has nothing to upgrade to
         return True
     return False
 

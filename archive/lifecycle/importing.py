@@ -33,6 +33,7 @@ from archive.lifecycle import evict
 from archive.lifecycle.candidates import Candidate, Comparison, NotAnInstance, look
 from archive.lifecycle.evict import Disks, Eviction
 from archive.lifecycle.reconcile import GRACE_SECONDS
+from archive.registry import changes
 from archive.registry.snapshot import Area
 from archive.storage import checksum, copying, local, paths, sources
 from archive.storage.local import LocalArea, NewFile
@@ -574,8 +575,10 @@ class Import:
     def _require_staying(self, connection: Connection, items: Sequence[_Item]) -> None:
         """A row must not name a file that somebody unlinks: looked for after the insert, which waits for a removal.
 
-        First the queue, then the file: housekeeping unlinks before it drops the file from its queue.
+        First the queue, then the file: housekeeping unlinks before it drops the file from its queue. `archive check
+        reconcile --delete` unlinks while it holds the area.
         """
+        changes.hold_area(connection, self._area.pk)
         of_batch = [item.record.path for item in items if item.record.path is not None]
         if remove.queued_among(connection, self._area.pk, of_batch) or not all(map(self._files.has, of_batch)):
             raise _IsGoing

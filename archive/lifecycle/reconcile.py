@@ -141,10 +141,24 @@ class Survey(AbstractContextManager["Survey"]):
             yield from (path for path in paths if path not in named)
 
     def delete_leftovers(self) -> Iterator[str]:
-        """Unlink the files without a row, one after the other; each is named before it goes. Raises DiskFailed."""
-        for path in self.files_without_row():
-            yield path
-            self._files.unlink(path)
+        """Unlink the files without a row; each is named before it goes. Raises DiskFailed.
+
+        Whoever hears the names may take his time. A file that somebody else indexes meanwhile, where it lies, stays.
+        """
+        for paths in _batches(self.leftovers):
+            named = self._named(paths)
+            without_row = [path for path in paths if path not in named]
+            yield from without_row
+            if without_row:
+                transaction.write(self._database, lambda connection, paths=without_row: self._unlink(connection, paths))
+
+    def _unlink(self, connection: dialects.Connection, paths: Sequence[str]) -> None:
+        """Unlink those that still have no row, while nobody gives them one; twice does no harm."""
+        changes.hold_area(connection, self._area.pk)
+        named = checks.named_paths(connection, self._area.pk, paths)
+        for path in paths:
+            if path not in named:
+                self._files.unlink(path)
 
     def _named(self, paths: Sequence[str]) -> set[str]:
         with transaction.read(self._database) as connection:

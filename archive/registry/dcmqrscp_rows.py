@@ -107,8 +107,12 @@ class _Translation:
 
     def result(self) -> Site:
         wanted = self._wanted_names()
-        for peer in self._in_order_of_destinations():
-            self._add_peer(peer, wanted.get(peer, peer.ae_title))
+        for peer in self._destinations():
+            self._add_peer(peer, wanted.get(peer, peer.ae_title), peer.port or None)
+        for peer in self._written(entry.members for entry in self._config.vendors):
+            if peer not in self._peers:
+                self._add_peer(peer, peer.ae_title, None)
+                self._say(f"{peer.ae_title} is in the vendor table only: as for dcmqrscp, no C-MOVE goes to it")
         groups = [*self._groups(), *self._vendors()]
         areas, titles = self._areas_and_titles()
         known = tuple(peer for peer in self._peers.values() if peer is not None)
@@ -127,12 +131,15 @@ class _Translation:
                 wanted.setdefault(entry.members[0], entry.name)
         return wanted
 
-    def _in_order_of_destinations(self) -> Iterable[ConfiguredPeer]:
+    def _destinations(self) -> Iterable[ConfiguredPeer]:
+        """The peers that a C-MOVE may go to, in the order in which they are looked for."""
         members = [entity.peers for entity in self._config.application_entities]
-        members += [entry.members for entry in (*self._config.hosts, *self._config.vendors)]
+        return self._written(members + [entry.members for entry in self._config.hosts])
+
+    def _written(self, members: Iterable[Members | None]) -> Iterable[ConfiguredPeer]:
         return dict.fromkeys(peer for each in members for peer in self._config.peers(each))
 
-    def _add_peer(self, peer: ConfiguredPeer, wanted: str) -> None:
+    def _add_peer(self, peer: ConfiguredPeer, wanted: str, port: int | None) -> None:
         try:
             names.require_ae_title(peer.ae_title)
             names.require_host(peer.host)
@@ -140,10 +147,9 @@ class _Translation:
             self._say(f"({peer.ae_title}, {peer.host}, {peer.port}) is left out: {error}")
             self._peers[peer] = None
             return
-        alike = next(
-            (row for row in self._peers.values() if row and (row.ae_title, row.host, row.port or 0) == _key(peer)), None
-        )
-        self._peers[peer] = alike or PeerRow(self._given.give(wanted), peer.ae_title, peer.host, peer.port or None)
+        place = (peer.ae_title, peer.host, port)
+        alike = next((row for row in self._peers.values() if row and (row.ae_title, row.host, row.port) == place), None)
+        self._peers[peer] = alike or PeerRow(self._given.give(wanted), *place)
 
     # Groups
 
@@ -217,10 +223,6 @@ class _Translation:
         # Rows with a title that is there already add their peers, and nothing else.
         both = None if held.callers is None or callers is None else tuple(dict.fromkeys((*held.callers, *callers)))
         titles[entity.ae_title] = TitleRow(held.title, held.area, held.access, both)
-
-
-def _key(peer: ConfiguredPeer) -> tuple[str, str, int]:
-    return peer.ae_title, peer.host, peer.port
 
 
 def _quota(entity: ApplicationEntity) -> dict[str, Any]:

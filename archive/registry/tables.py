@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 
 from sqlalchemy import (
-    JSON,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -16,9 +15,8 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
 
-from archive.database.metadata import BinaryText, Key, Timestamp, metadata
+from archive.database.metadata import BinaryText, Json, Key, Timestamp, metadata
 from archive.dicom.convert import DEFLATE_LEVEL
 from archive.dicom.normal import MAX_PADDING_BYTES, GroupLengths, SequenceLengths
 from archive.dicom.transfer_syntax_presets import ACCEPT, PROPOSE
@@ -375,8 +373,6 @@ registry_revision = Table(
     Column("revision", BigInteger, nullable=False),
 )
 
-_json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
-
 changes = Table(
     "changes",
     metadata,
@@ -391,8 +387,8 @@ changes = Table(
     Column("subject", BinaryText, nullable=False),
     Column("name", BinaryText, nullable=False),
     # Of a change only what differs; NULL before an addition and after a removal.
-    Column("before", _json),
-    Column("after", _json),
+    Column("before", Json),
+    Column("after", Json),
     # What was changed last week?
     Index(None, "changed_at"),
     sqlite_autoincrement=True,

@@ -369,7 +369,7 @@ def resolve(host: str, seconds: float | None) -> tuple[str, ...]:
 
     The resolver itself knows no deadline, so a name is looked up by a thread that we wait for only so long.
     """
-    with contextlib.suppress(socket.gaierror):
+    with contextlib.suppress(socket.gaierror, UnicodeError):  # it is a name, or none that DNS could have
         return _addresses(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST))
     found = _within(seconds, lambda: _addresses(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)))
     if isinstance(found, tuple):

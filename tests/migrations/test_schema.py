@@ -10,11 +10,11 @@ import pytest
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
-from archive.database import migrate, transaction
+from archive.database import migrate, revision, transaction
 from archive.database.engine import Database
 from archive.database.metadata import metadata
 from archive.errors import SchemaOutOfDate
-from archive.index import reports  # noqa: F401 - fills the metadata with tables and views
+from archive.index import indexes, reports  # noqa: F401 - fill the metadata with tables, indexes and views
 from archive.registry import tables as registry_tables  # noqa: F401 - fills the metadata
 
 _POSTGRESQL = (
@@ -80,20 +80,21 @@ def test_migrations_make_the_tables_of_the_code(empty: Database) -> None:
     assert described - migrated == set(), "described by the code only"
 
 
-def test_there_is_one_newest_revision() -> None:
-    scripts = ScriptDirectory.from_config(migrate._config())
+def test_the_names_of_the_files_are_the_revisions_as_alembic_reads_them() -> None:
+    scripts = ScriptDirectory.from_config(migrate.config())
 
-    assert scripts.get_heads() == [migrate.head()]
+    assert [script.revision for script in scripts.walk_revisions()] == revision.known()[::-1]
+    assert scripts.get_heads() == [revision.head()]
 
 
 def test_an_upgraded_database_is_at_the_newest_revision(empty: Database) -> None:
-    before = migrate.current(empty)
+    before = revision.current(empty)
 
     migrate.upgrade(empty)
 
     assert before is None
-    assert migrate.current(empty) == migrate.head()
-    migrate.require_head(empty)
+    assert revision.current(empty) == revision.head()
+    revision.require_head(empty)
 
 
 def test_an_upgrade_of_an_upgraded_database_changes_nothing(database: Database) -> None:
@@ -110,24 +111,24 @@ def test_an_upgrade_that_fails_leaves_nothing_behind(
     empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scripts = tmp_path / "migrations"
-    shutil.copytree(migrate._scripts(), scripts, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(revision.scripts(), scripts, ignore=shutil.ignore_patterns("__pycache__"))
     failing = (
-        f'revision, down_revision = "broken", "{migrate.head()}"\ndef upgrade():\n    raise RuntimeError("half-way")\n'
+        f'revision, down_revision = "broken", "{revision.head()}"\ndef upgrade():\n    raise RuntimeError("half-way")\n'
     )
     (scripts / "versions" / "broken.py").write_text(failing)
-    monkeypatch.setattr(migrate, "_scripts", lambda: scripts)
+    monkeypatch.setattr(revision, "scripts", lambda: scripts)
 
     with pytest.raises(RuntimeError, match="half-way"):
         migrate.upgrade(empty)
 
     with transaction.read(empty) as connection:
         assert _schema(connection) == set()
-    assert migrate.current(empty) is None
+    assert revision.current(empty) is None
 
 
 def test_a_database_without_schema_is_refused_with_the_command_to_run(empty: Database) -> None:
     with pytest.raises(SchemaOutOfDate, match="archive db upgrade"):
-        migrate.require_head(empty)
+        revision.require_head(empty)
 
 
 def test_the_database_of_a_newer_version_is_left_alone(database: Database) -> None:
@@ -136,6 +137,6 @@ def test_the_database_of_a_newer_version_is_left_alone(database: Database) -> No
     )
 
     with pytest.raises(SchemaOutOfDate, match="newer version"):
-        migrate.require_head(database)
+        revision.require_head(database)
     with pytest.raises(SchemaOutOfDate, match="newer version"):
         migrate.upgrade(database)

@@ -152,6 +152,17 @@ def test_the_security_of_a_peer_is_set_shown_and_explained(
     assert run(*question).json[0]["allowed"]
 
 
+def test_a_password_that_is_no_text_is_refused(
+    run: Run, archive: FoundedArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for errors in ("strict", "surrogateescape"):  # as standard input is decoded in one locale and another
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"ses\xffame\n"), "utf-8", errors))
+
+        assert "no text in UTF-8" in run("user", "add", "ward3", code=2).error
+
+    assert run("user", "list", "--json").json == []
+
+
 def test_users_are_added_changed_and_removed_and_their_passwords_never_shown(
     run: Run, archive: FoundedArchive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -284,6 +295,19 @@ def test_explain_tells_the_rule_that_decides(run: Run, archive: FoundedArchive) 
     assert "no rule at ARCHIVE lets WS from 10.1.2.3 store" in stranger.out
     assert "archive rule allow --at ARCHIVE --title WS --from 10.1.2.3" in stranger.error
     assert "NONE is not one of our AE titles" in unknown.out
+
+
+@pytest.mark.parametrize("named", ["", " ", f"{STUDY}\\{uid('study', 2, 1)}"], ids=["nothing", "blank", "two"])
+def test_a_study_that_is_not_named_is_never_taken_for_another(run: Run, archive: FoundedArchive, named: str) -> None:
+    archive.store(instance(), instance(patient=2))
+
+    for words in (("remove", named, "--yes"), ("pin", named), ("unpin", named), ("show", named)):
+        assert "does not name one study; run: archive study list" in run("study", *words, code=2).error
+
+    assert [row["study_instance_uid"] for row in run("report", "studies", "--json").json if not row["is_pinned"]] == [
+        uid("study", 2, 1),
+        STUDY,
+    ]
 
 
 def test_studies_are_listed_shown_and_removed(run: Run, archive: FoundedArchive) -> None:

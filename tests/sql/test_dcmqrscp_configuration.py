@@ -145,6 +145,24 @@ def test_a_file_that_cannot_be_is_refused_and_changes_nothing(
     assert registry(archive) == before
 
 
+@pytest.mark.parametrize("spelt", ["absolute", "below", "link"])
+def test_no_area_of_a_file_shares_its_folder_with_another(
+    run: Run, archive: FoundedArchive, tmp_path: Path, spelt: str
+) -> None:
+    (tmp_path / "link").symlink_to(archive.folder)
+    folder = {"absolute": archive.folder, "below": archive.folder / "more", "link": tmp_path / "link"}[spelt]
+    file = tmp_path / "dcmqrscp.cfg"
+    file.write_text(f"AETable BEGIN\nSECOND {folder} RW (2, 1gb) ANY\nAETable END\n")
+    before = registry(archive)
+
+    for options in ([], ["--dry-run"]):
+        refused = run("import-config", file, *options, code=2)
+
+        assert "The folder lies in that of area ARCHIVE, or that in it" in refused.error
+    assert registry(archive) == before
+    assert not (archive.folder / "more").exists()
+
+
 def test_the_whole_truth_takes_away_what_the_file_does_not_say(archive: FoundedArchive, tmp_path: Path) -> None:
     def bring(text: str) -> list[str]:
         config = dcmqrscp_reading.read(text.encode(), "test.cfg").config

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from archive.database import migrate, transaction
+from archive.database import migrate, revision, transaction
 from archive.database.engine import Database
 from archive.errors import SchemaOutOfDate
 from archive.lifecycle import founding
@@ -55,7 +55,7 @@ def test_whoever_opens_an_archive_upgrades_an_embedded_database_and_no_other(
             founding.open_archive(tmp_path / "data", database_url)
 
     with closing(Database(database_url)) as database:
-        assert migrate.current(database) == (migrate.head() if dialect == "sqlite" else None)
+        assert revision.current(database) == (revision.head() if dialect == "sqlite" else None)
 
 
 def test_many_may_open_a_new_archive_at_once(database_url: str, dialect: str, tmp_path: Path) -> None:

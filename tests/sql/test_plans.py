@@ -1,4 +1,4 @@
-"""Every question on a large table uses the index that was made for it (see index/tables.py), on both databases.
+"""Every question on a large table uses the index that was made for it (see index/indexes.py), on both databases.
 
 Some thousand rows and statistics are enough for PostgreSQL to prefer an index by its own choice; no setting forces it.
 SQLite plans by the figures that the migrations gave it. It has no index for a part of a name or description, so there

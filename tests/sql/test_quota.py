@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -27,6 +27,7 @@ from archive.storage.disk import Disk
 from archive.storage.paths import new_path
 from tests.fix_archive import FoundedArchive
 from tests.fix_instances import encoded, instance
+from tests.sql.fix_commands import Run
 from tests.sql.fix_holdings import MOMENT, Shelf, record, study_uid
 
 SENDERS = 8
@@ -631,6 +632,49 @@ def _store_records(founded: FoundedArchive, shelf: Shelf, *records: Record) -> N
             evict.make_room(connection, now, each, stored, 0, None)
 
     transaction.write(founded.database, work)
+
+
+def test_a_study_that_is_pinned_while_a_store_makes_room_is_kept_or_gone_and_never_both(
+    founded: FoundedArchive, shelf: Shelf, limit, run: Run, archive: FoundedArchive
+):
+    limit(max_studies=2)
+    _store_records(founded, shelf, record(study=1), record(study=2))
+    pinned: list[bool] = []
+
+    def pin() -> None:
+        with suppress(AssertionError):  # it came too late, and says so
+            run("study", "pin", study_uid(study=1))
+            pinned.append(True)
+
+    other = threading.Thread(target=pin)
+
+    def interfere(connection: Any, _cursor: object, statement: str, *_rest: object) -> None:
+        if "FROM study_usage" in statement and "FOR UPDATE" in statement and not other.ident:
+            other.start()
+            while other.is_alive() and not _number_waiting(founded):
+                other.join(0.05)
+
+    event.listen(founded.database.engine, "before_cursor_execute", interfere)
+    try:
+        _store_records(founded, shelf, record(study=3))
+    finally:
+        event.remove(founded.database.engine, "before_cursor_execute", interfere)
+    if other.ident is None:  # SQLite has one writer, and takes no locks of rows
+        pin()
+    else:
+        other.join(60)
+
+    assert (study_uid(study=1) in _studies(shelf)) == bool(pinned)
+    assert len(_studies(shelf)) == 2
+
+
+def _number_waiting(founded: FoundedArchive) -> int:
+    """Sessions of this PostgreSQL database that wait for a lock."""
+    with transaction.read(founded.database) as connection:
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
+        return connection.exec_driver_sql(waiting).scalar_one()
 
 
 @pytest.fixture

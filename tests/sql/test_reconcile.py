@@ -12,12 +12,13 @@ from archive.database import transaction
 from archive.errors import DiskFailed
 from archive.index import checks, remove, usage
 from archive.index.tables import area_usage, deletions, instances, series, studies, study_usage
-from archive.lifecycle import reconcile
+from archive.lifecycle import importing, reconcile
+from archive.lifecycle.importing import Fate
 from archive.lifecycle.reconcile import Survey
 from archive.lifecycle.verify import Fault, Verification
 from archive.storage import paths
 from tests.fix_archive import FoundedArchive
-from tests.fix_instances import instance
+from tests.fix_instances import instance, part10_bytes
 
 
 @pytest.fixture
@@ -114,6 +115,23 @@ def test_a_file_that_gets_its_row_after_the_survey_is_kept(filled: FoundedArchiv
         assert list(found.delete_leftovers()) == []
 
     assert late.exists()
+
+
+def test_a_file_that_is_indexed_while_others_are_being_deleted_is_kept(filled: FoundedArchive) -> None:
+    first, second = sorted(leave_file(filled, age_seconds) for age_seconds in (7200, 3600))
+    second.write_bytes(part10_bytes(instance(study=3)))
+
+    with survey(filled) as found:
+        deleting = found.delete_leftovers()
+        assert next(deleting) == relative(filled, first)  # and whoever reads that goes and adopts the other
+        adopting = importing.adopt(
+            filled.database, filled.area, filled.data, [relative(filled, second)], older_than_seconds=0
+        )
+        assert [outcome.fate for outcome in adopting] == [Fate.STORED]
+        list(deleting)
+
+    assert (first.exists(), second.exists()) == (False, True)
+    assert faults(filled) == []
 
 
 def test_what_is_not_ours_is_never_touched(filled: FoundedArchive) -> None:

@@ -148,6 +148,12 @@ def test_a_plot_draws_bars(run: Run, busy: FoundedArchive) -> None:
         (("studies", "--plot", "--limit", "3"), "leave out --order and --limit"),
         (("access", "--plot"), "The report access has no picture"),
         (("studies", "--json", "--format", "csv"), "--json is a format of its own"),
+        (("studies", "--limit", str(2**63)), "is not in the range"),
+        (("studies", "--where", f"size_bytes={2**63}"), "expected a whole number"),
+        (("studies", "--where", "last_stored_at=0001-01-01T00:00+10:00"), "expected a moment"),
+        (("access", "--until", "0001-01-02"), "expected a year from 1900"),
+        (("access", "--since", "9999-12-31T23:00-05:00"), "expected a year from 1900"),
+        (("studies", "--where", "area=\udcff"), "An argument is no text in UTF-8"),
     ],
 )
 def test_a_mistake_is_one_sentence(

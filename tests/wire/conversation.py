@@ -5,11 +5,13 @@ attributes are; comments, orders of answers and the titles of elements that only
 """
 
 import inspect
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
+from types import ModuleType
 from typing import Any
 
 from pydicom.dataset import Dataset, FileDataset
@@ -450,18 +452,17 @@ def _let_a_second_pass() -> None:
     threading.Event().wait(1.1)
 
 
-def steps() -> Mapping[str, Step]:
-    """The steps by name, in their order."""
-    this = inspect.getmodule(steps)
-    functions = inspect.getmembers(this, inspect.isfunction)
+def steps(script: ModuleType) -> Mapping[str, Step]:
+    """The steps of a module by name, in their order."""
+    functions = inspect.getmembers(script, inspect.isfunction)
     spoken = [
         (name, function)
         for name, function in functions
-        if list(inspect.signature(function).parameters) == ["peer"] and function.__module__ == __name__
+        if list(inspect.signature(function).parameters) == ["peer"] and function.__module__ == script.__name__
     ]
     return dict(sorted(spoken, key=lambda each: each[1].__code__.co_firstlineno))
 
 
-def hold(with_: Peer) -> dict[str, Any]:
-    """Say everything; what was answered, by step."""
-    return {name: step(with_) for name, step in steps().items()}
+def hold(with_: Peer, script: ModuleType | None = None) -> dict[str, Any]:
+    """Say everything, of this conversation or another; what was answered, by step."""
+    return {name: step(with_) for name, step in steps(script or sys.modules[__name__]).items()}

@@ -27,6 +27,7 @@ class Received:
     originator_title: str | None
     originator_message_id: int | None
     calling_title: str
+    message_id: int
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,7 @@ def pynetdicom_scp(
                 request.MoveOriginatorApplicationEntityTitle,
                 request.MoveOriginatorMessageID,
                 event.assoc.requestor.ae_title,
+                request.MessageID,
             )
         )
         return status

@@ -16,6 +16,7 @@ from tests.wire.raw_messages import (
     FIND_RQ,
     LAST_COMMAND,
     LAST_DATA,
+    MOVE_RQ,
     SECONDARY_CAPTURE,
     STUDY_ROOT_FIND,
     STUDY_ROOT_MOVE,
@@ -28,7 +29,7 @@ from tests.wire.raw_messages import (
     pdv,
 )
 from tests.wire.raw_scu import RawScu
-from tests.wire.receivers import raw_acceptor
+from tests.wire.receivers import pynetdicom_scp, raw_acceptor
 from tests.wire.running import Archive, identifier
 
 RELEASE_RQ, RELEASE_RP = pdu(0x05, bytes(4)), pdu(0x06, bytes(4))
@@ -199,6 +200,23 @@ def test_another_request_while_a_find_is_open_ends_the_association(archive: Arch
         abort = scu.hears_end()
 
     assert abort == (PROVIDER, 0)
+    archive.echo()
+
+
+def test_another_request_while_a_move_is_open_ends_the_association(archive: Archive) -> None:
+    archive.store(*(instance(number=number) for number in range(10)))
+    study = identifier(QueryRetrieveLevel="STUDY", StudyInstanceUID=instance().StudyInstanceUID)
+    with pynetdicom_scp() as destination:
+        peer = archive.add_peer(destination.port)
+        with archive.associate(Proposed(STUDY_ROOT_MOVE), Proposed(VERIFICATION)) as scu:
+            with scu.said_at_once():
+                scu.ask(STUDY_ROOT_MOVE, MOVE_RQ, study, destination=peer)
+                scu.send_command(scu.context(VERIFICATION).context_id, ECHO | {0x0110: 9})
+
+            abort = scu.hears_end()
+
+    assert abort == (PROVIDER, 0)
+    assert len(destination.received) < 10
     archive.echo()
 
 

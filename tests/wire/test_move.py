@@ -401,6 +401,32 @@ def test_a_cancel_ends_it_with_what_remains(archive: Archive) -> None:
     assert len(destination.received) < 10
 
 
+def test_a_cancel_tells_what_has_failed_and_what_remains(archive: Archive) -> None:
+    archive.store(*(instance(number=number) for number in range(10)))
+    goes_on = threading.Event()
+
+    def answer(event: evt.Event, before: int) -> int:
+        if before == 2:
+            goes_on.wait(60)
+        return 0xA700 if before == 0 else 0xB000 if before == 1 else 0
+
+    with pynetdicom_scp(answer=answer) as destination:
+        peer = archive.add_peer(destination.port)
+        with archive.associate(Proposed(STUDY_ROOT_MOVE)) as scu:
+            message_id = scu.ask(STUDY_ROOT_MOVE, MOVE_RQ, identifier(**STUDY), destination=peer)
+            assert [scu.receive().status for _ in range(2)] == [0xFF00, 0xFF00]
+            scu.cancel(STUDY_ROOT_MOVE, message_id)  # while the third is being stored
+            goes_on.set()
+            final = list(scu.responses())[-1]
+            scu.release()
+
+    assert final.status == 0xFE00
+    remaining, completed, failed, warning = final.counters
+    assert (remaining, completed) == (10 - len(destination.received), len(destination.received) - 2)
+    assert (failed, warning) == (1, 1)
+    assert destination.received[0].sop_instance_uid.encode() in (final.data_set or b"")
+
+
 def test_a_requestor_that_vanishes_ends_the_move(archive: Archive) -> None:
     archive.store(*(instance(number=number) for number in range(10)))
     waiting, gone = threading.Event(), threading.Event()

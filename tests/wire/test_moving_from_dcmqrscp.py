@@ -1,19 +1,18 @@
 """The same conversation with DCMTK's dcmqrscp and with ours, by the same configuration file."""
 
 import subprocess
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from scripts.background import Background, free_port
+from scripts.background import free_port
 from tests.fix_dcmtk import Dcmtk
 from tests.fix_instances import encoded
 from tests.wire import conversation
 from tests.wire.conversation import Peer
+from tests.wire.dcmqrscp_site import CONFIGURATION, DCMQRSCP, OURS, serving
 from tests.wire.raw_messages import (
     CT_IMAGE,
     EXPLICIT,
@@ -25,57 +24,7 @@ from tests.wire.raw_messages import (
     Proposed,
     Rejected,
 )
-from tests.wire.receivers import pynetdicom_scp
-from tests.wire.running import identifier, unused_port
-
-CONFIGURATION = """\
-# A small site.
-NetworkTCPPort  = {port}
-MaxPDUSize      = 16384
-MaxAssociations = 16
-HostTable BEGIN
-modality    = (MODALITY, localhost, 5001)
-viewer      = (VIEWER, localhost, 5002)
-elsewhere   = (ELSEWHERE, host.invalid, 5003)
-destination = (DESTINATION, localhost, {destination})
-asleep      = (ASLEEP, localhost, {asleep})
-everybody   = modality, viewer, destination, asleep, elsewhere
-HostTable END
-VendorTable BEGIN
-"Acme" = modality, viewer
-VendorTable END
-AETable BEGIN
-ROOMY       {folder}/roomy      RW  (200, 1024mb)  everybody
-GROUPED     {folder}/grouped    RW  (200, 1024mb)  everybody
-READABLE    {folder}/readable   R   (200, 1024mb)  ANY
-TIGHT       {folder}/tight      RW  (2, 20kb)      everybody
-AETable END
-"""
-
-
-DCMQRSCP = (Dcmtk.program("dcmqrscp"),)
-OURS = (sys.executable, "-m", "archive", "dcmqrscp")
-
-
-@contextmanager
-def serving(
-    command: Sequence[object], folder: Path, *options: str, configuration: str = CONFIGURATION
-) -> Iterator[Peer]:
-    """A dcmqrscp, ours or DCMTK's, with the small site of CONFIGURATION, and its one move destination."""
-    port, asleep = free_port(), unused_port()
-    with pynetdicom_scp("DESTINATION") as destination:
-        for area in ("roomy", "grouped", "readable", "tight"):
-            (folder / area).mkdir(parents=True, exist_ok=True)
-        file = folder / "dcmqrscp.cfg"
-        file.write_text(configuration.format(port=port, destination=destination.port, asleep=asleep, folder=folder))
-        words = [*map(str, command), *options, "-c", str(file)]
-        process = Background(words, folder / "dcmqrscp.log", environment={"LC_ALL": "C.UTF-8"})
-        try:
-            process.wait_listening(port)
-            yield Peer(port, destination, process)
-        finally:
-            process.stop()
-
+from tests.wire.running import identifier
 
 # What is answered differently on purpose (docs/decisions/0010): dcmqrscp's answer, and ours.
 DIFFERENT: dict[str, tuple[Any, Any]] = {
@@ -246,3 +195,17 @@ def test_what_cannot_be_served_ends_with_the_exit_codes_of_dcmqrscp(
     done = subprocess.run([*OURS, *words], cwd=tmp_path, capture_output=True, text=True, check=False)
 
     assert (done.returncode, said in done.stderr.lower() or said in done.stderr) == (code, True), done.stderr
+
+
+def test_two_areas_in_one_folder_are_not_served(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").symlink_to(tmp_path / "one")
+    file = tmp_path / "dcmqrscp.cfg"
+    areas = "".join(f"{name} {tmp_path}/{name.lower()} RW (2, 20kb) ANY\n" for name in ("ONE", "TWO"))
+    file.write_text(f"NetworkTCPPort = {free_port()}\nAETable BEGIN\n{areas}AETable END\n")
+
+    words = [*OURS, "-c", str(file)]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
+
+    assert done.returncode == 10, done.stderr
+    assert "The folder lies in that of area TWO, or that in it" in done.stderr

@@ -23,7 +23,7 @@ from archive.registry.snapshot import Area
 from archive.registry.steps import one_at_a_time
 from archive.storage.disk import Disk
 
-__all__ = ["add", "change", "list_areas", "remove", "show"]
+__all__ = ["add", "change", "list_areas", "remove", "require_apart", "show"]
 
 _LIST = (
     "name",
@@ -137,7 +137,7 @@ def add(archive: Archive, name: str, path: str, **given: Any) -> None:
 
     def work(connection: Connection) -> None:
         one_at_a_time(connection)
-        _require_apart(folder, snapshot.read(connection).areas.values(), data)
+        require_apart(folder, snapshot.read(connection).areas.values(), data)
         changes.add_area(connection, name, str(folder), _chosen(given))
         _require_disk(snapshot.read(connection).areas[name], data)
 
@@ -154,14 +154,14 @@ def add(archive: Archive, name: str, path: str, **given: Any) -> None:
     click.echo(f"Nobody can use it yet; run: archive ae add TITLE --area {name} --access RW", err=True)
 
 
-def _require_apart(folder: Path, areas: Any, data: Path) -> None:
+def require_apart(folder: Path, areas: Any, data: Path) -> None:
     """Two areas never share a folder, however it is spelt: relative to the data folder, or by a symbolic link."""
     real = Path(os.path.realpath(folder))
     for area in areas:
         other = Path(os.path.realpath(area.folder(data)))
         if real.is_relative_to(other) or other.is_relative_to(real):
             raise Misconfigured(
-                f"The folder lies in that of area {area.name}, or that in it; choose another", path=folder
+                f"The folder lies in that of area {area.name}, or that in it; choose another", path=str(folder)
             )
 
 

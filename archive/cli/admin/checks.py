@@ -46,7 +46,7 @@ _COUNTERS = ("number_of_studies", "number_of_series", "number_of_instances", "si
 @click.option(
     "--after",
     metavar="NUMBER",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, 2**63 - 1),
     default=0,
     help="Begin behind this instance (instances.pk), where an earlier check of --area was stopped.",
 )

@@ -1,6 +1,6 @@
 """`archive import-config` and `export-config`: the registry from a dcmqrscp.cfg, and as one."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from archive.cli import output
+from archive.cli.admin.areas import require_apart
 from archive.cli.admin.usage import enforce, say_evictions
 from archive.cli.options import Archive, example, json_option, with_archive
 from archive.database.dialects import Connection
@@ -24,8 +25,9 @@ from archive.registry import (
 )
 from archive.registry.dcmqrscp_rows import Site
 from archive.registry.notices import Notice
+from archive.registry.snapshot import Area
 
-__all__ = ["export_config", "import_config", "read_site"]
+__all__ = ["export_config", "import_config", "read_site", "require_own_folders"]
 
 # Sites of thousands of peers have some hundred KB.
 MOST_BYTES = 16 << 20
@@ -67,6 +69,14 @@ def make_folders(site: Site) -> None:
             raise DiskFailed("Cannot make the folder of an area", path=area.path, reason=error.strerror) from error
 
 
+def require_own_folders(site: Site, areas: Iterable[Area], data: Path) -> None:
+    """No area of the file shares its folder with another one, however it is spelt; raises Misconfigured."""
+    wanted, known = {area.path for area in site.areas}, tuple(areas)
+    for area in known:
+        if area.path in wanted:
+            require_apart(area.folder(data), [other for other in known if other.pk != area.pk], data)
+
+
 @click.command(
     "import-config",
     epilog=example("archive import-config /etc/dcmtk/dcmqrscp.cfg --dry-run", "archive import-config dcmqrscp.cfg"),
@@ -86,6 +96,7 @@ def import_config(archive: Archive, file: Path, is_dry: bool, as_json: bool) -> 
     def work(connection: Connection) -> list[str]:
         changed = dcmqrscp_import.bring(connection, site)
         areas = {area.path: area for area in snapshot.read(connection).areas.values()}
+        require_own_folders(site, areas.values(), archive.settings.data_folder)
         for area in site.areas:
             evict.follow_policy(connection, areas[area.path])
         if is_dry:

@@ -8,7 +8,7 @@ import click
 from archive.cli import output
 from archive.cli.main import FAILED
 from archive.cli.options import example, json_option, with_settings
-from archive.database import dialects, migrate, transaction
+from archive.database import dialects, revision, transaction
 from archive.database.engine import Database
 from archive.errors import SchemaOutOfDate
 from archive.lifecycle import founding
@@ -25,14 +25,14 @@ def upgrade(loaded: Settings) -> None:
     Stop the nodes that run another version first. Waits at most 10 seconds for whoever else uses the tables.
     """
     with closing(founding.open_database(loaded.data_folder, loaded.database_url)) as database:
-        before = migrate.current(database)
+        before = revision.current(database)
         was_upgraded = founding.upgrade(database)
         was_founded = founding.found(database, loaded.data_folder)
-        revision = migrate.current(database)
+        now = revision.current(database)
     if was_upgraded:
-        click.echo(f"The schema is now {revision}; it was {before or 'not there'}.")
+        click.echo(f"The schema is now {now}; it was {before or 'not there'}.")
     else:
-        click.echo(f"The schema is {revision} already.")
+        click.echo(f"The schema is {now} already.")
     if was_founded:
         click.echo(f"Made area {founding.FIRST_AREA} and AE title {founding.FIRST_AREA}, open to this machine only.")
 
@@ -41,15 +41,15 @@ def upgrade(loaded: Settings) -> None:
 @with_settings
 def current(loaded: Settings) -> None:
     """Show the revision of the schema; exit code 1 if there is none."""
-    revision = _revision(loaded)
-    click.echo(revision or "none")
-    if revision is None:
+    found = _current(loaded)
+    click.echo(found or "none")
+    if found is None:
         click.get_current_context().exit(FAILED)
 
 
-def _revision(loaded: Settings) -> str | None:
+def _current(loaded: Settings) -> str | None:
     with closing(Database(loaded.database_url)) as database:
-        return None if _is_missing(database) else migrate.current(database)
+        return None if _is_missing(database) else revision.current(database)
 
 
 def _is_missing(database: Database) -> bool:
@@ -67,6 +67,6 @@ def check(loaded: Settings, as_json: bool) -> None:
             raise SchemaOutOfDate("There is no database yet; run: archive db upgrade", path=database.url.database)
         with transaction.read(database) as connection:
             version = dialects.version(connection)
-        migrate.require_head(database)
-        facts = {"database": str(database), "version": version, "schema": migrate.head(), "is_usable": True}
+        revision.require_head(database)
+        facts = {"database": str(database), "version": version, "schema": revision.head(), "is_usable": True}
         output.facts(facts, as_json=as_json)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from archive.cli import output
-from archive.cli.options import Archive, example, json_option, properties, with_archive
+from archive.cli.options import Archive, MostRows, example, json_option, properties, with_archive
 from archive.database.dialects import Connection
 from archive.dicom.attributes import BY_KEYWORD, Level
 from archive.errors import Misconfigured
@@ -17,7 +17,7 @@ from archive.index import remove as removal
 from archive.index.holdings import HeldStudy
 from archive.query.conditions import condition
 from archive.query.model import Key, Model, Options, Query
-from archive.registry import audit
+from archive.registry import audit, changes
 from archive.registry.snapshot import Area
 
 __all__ = ["list_studies", "pin", "remove", "show", "unpin"]
@@ -57,9 +57,7 @@ _SHARD = 0
 @click.option("--patient-id", metavar="ID", help="Patient ID; * and ? are wild cards.")
 @click.option("--patient-name", metavar="NAME", help="Patient's name, as in a C-FIND: * and ? are wild cards.")
 @click.option("--date", metavar="A-B", help="Study date or range: 20260131, 20260101-20260131, 20260101-, -20260131.")
-@click.option(
-    "--limit", type=click.IntRange(min=1), default=DEFAULT_LIMIT, show_default=True, help="Most studies to list."
-)
+@click.option("--limit", type=MostRows, default=DEFAULT_LIMIT, show_default=True, help="Most studies to list.")
 @json_option
 @with_archive
 def list_studies(
@@ -189,6 +187,7 @@ def _set_pinned(archive: Archive, uid: str, area: str | None, *, is_pinned: bool
 
     def work(connection: Connection) -> None:
         for where, study in held:
+            changes.hold_area(connection, where.pk)  # a store that makes room has chosen what goes, and is at it
             if not evictable.pin(connection, study.pk, is_pinned=is_pinned):
                 raise Misconfigured("Somebody else has removed the study just now")
             before = {"area": where.name, "is_pinned": study.is_pinned}
@@ -213,6 +212,8 @@ def _noted(area: Area, study: HeldStudy) -> dict[str, Any]:
 
 def _held(archive: Archive, uid: str, area: str | None) -> list[tuple[Area, HeldStudy]]:
     """The areas that hold a study; raises Misconfigured if none does."""
+    if not uid.strip() or "\\" in uid:  # to a query, no UID is any study, and several are any of these
+        raise Misconfigured(f"{uid!r} does not name one study; run: archive study list")
     held: list[tuple[Area, HeldStudy]] = []
     for each in archive.areas(area):
         query = _query(each, {"StudyInstanceUID": uid})

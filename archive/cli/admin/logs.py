@@ -10,7 +10,7 @@ import click
 
 from archive.cli import export, output
 from archive.cli.admin import reports
-from archive.cli.options import Archive, example, json_option, period_options, properties, with_archive
+from archive.cli.options import Archive, MostRows, example, json_option, period_options, properties, with_archive
 from archive.index import evictable, report_rows
 from archive.index.report_rows import Wanted
 from archive.index.reports import REPORTS
@@ -43,7 +43,7 @@ DEFAULT_LIMIT = 1000
 @click.option("--title", metavar="AET", help="Only at this AE title of ours.")
 @click.option("--calling", metavar="AET", help="Only of this calling AE title.")
 @click.option("--refused", "is_refused", is_flag=True, help="Only what was refused, and why.")
-@click.option("--limit", type=click.IntRange(1), default=100, metavar="N", help="Most rows; by default 100.")
+@click.option("--limit", type=MostRows, default=100, metavar="N", help="Most rows; by default 100.")
 @json_option
 @with_archive
 def access(
@@ -90,7 +90,7 @@ def _newest(archive: Archive, wanted: Wanted, columns: Sequence[str]) -> list[tu
     "--subject", metavar="KIND", help="Only of one kind of thing: area, ae_title, peer, rule, study and so on."
 )
 @click.option("--name", metavar="NAME", help="Only of what has this name.")
-@click.option("--limit", type=click.IntRange(1), default=DEFAULT_LIMIT, show_default=True, help="Most to list.")
+@click.option("--limit", type=MostRows, default=DEFAULT_LIMIT, show_default=True, help="Most to list.")
 @json_option
 @with_archive
 def changes(archive: Archive, limit: int, as_json: bool, **conditions: Any) -> None:
@@ -112,7 +112,7 @@ def _brief(values: dict[str, Any] | None) -> str:
 @click.command("evictions", epilog=example("archive log evictions --area ARCHIVE --since 2026-03-01"))
 @click.option("--area", metavar="NAME", help="Only of this area.")
 @period_options
-@click.option("--limit", type=click.IntRange(min=1), default=DEFAULT_LIMIT, show_default=True, help="Most to list.")
+@click.option("--limit", type=MostRows, default=DEFAULT_LIMIT, show_default=True, help="Most to list.")
 @json_option
 @with_archive
 def evictions(

@@ -12,7 +12,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from archive.cli import chart, export, output
-from archive.cli.options import Archive, example, json_option, named, period_options, with_archive
+from archive.cli.options import Archive, MostRows, example, json_option, named, period_options, with_archive
 from archive.errors import Misconfigured
 from archive.index import report_rows
 from archive.index.report_rows import Wanted
@@ -94,9 +94,7 @@ class Name(click.ParamType[str]):
     metavar="COLUMN[:desc]",
     help="Sort by this column; may be given more than once. By default the newest, or the largest, first.",
 )
-@click.option(
-    "--limit", type=click.IntRange(1), metavar="N", help="Most rows; by default 100 in a table, all in other formats."
-)
+@click.option("--limit", type=MostRows, metavar="N", help="Most rows; by default 100 in a table, all in other formats.")
 @click.option(
     "--format",
     "format_",

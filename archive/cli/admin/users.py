@@ -66,11 +66,14 @@ def remove(archive: Archive, name: str) -> None:
 
 def _read_password() -> bytes:
     """From the terminal, twice and unseen; else the first line of standard input."""
-    if sys.stdin.isatty():
-        password: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
-    else:
-        password = sys.stdin.readline().rstrip("\r\n")
-    encoded = password.encode()
+    try:
+        if sys.stdin.isatty():
+            password: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+        else:
+            password = sys.stdin.readline().rstrip("\r\n")
+        encoded = password.encode()
+    except UnicodeError as error:
+        raise Misconfigured("The password is no text in UTF-8, in which peers send it") from error
     if not 1 <= len(encoded) <= passwords.MOST_BYTES:
         raise Misconfigured(
             f"The first line of standard input is the password, of 1 to {passwords.MOST_BYTES} bytes; "

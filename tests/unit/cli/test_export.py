@@ -44,6 +44,16 @@ def test_text_that_begins_a_formula_becomes_text_in_a_spreadsheet(tmp_path: Path
         assert list(csv.reader(read))[1] == [f"'{formula}", f"x{formula}"]
 
 
+@pytest.mark.parametrize("end", [";", '; "', "\t", "\r\n", "\n"])
+def test_no_formula_begins_where_a_spreadsheet_of_another_country_ends_a_cell(
+    end: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    export.write_csv(("a", "b"), [("1", f"x{end}=1+1")], None)
+
+    [row] = list(csv.reader(capsys.readouterr().out.splitlines(keepends=True)))[1:]
+    assert row == ["1", f"x{end}'=1+1"]
+
+
 @pytest.mark.parametrize("text", ['a "quoted" word', "a, b", "two\nlines", "a;b", "", " blank "])
 def test_text_is_quoted_so_that_it_is_read_as_it_was(tmp_path: Path, text: str) -> None:
     export.write_csv(("a", "b"), [(text, "last")], tmp_path / "out.csv")

@@ -83,6 +83,7 @@ def test_every_part_of_a_subject_must_be_there() -> None:
 def test_a_supposed_certificate_is_a_file_or_a_form(modality: Identity, tmp_path: Path) -> None:
     assert f"sha256:{modality.sha256}" in certificates.shown(str(modality.certificate))
     assert certificates.shown("subject:CN=CT1") == {"subject:CN=CT1"}
+    assert certificates.shown(f"subject:CN={'a' * 300}") == {f"subject:CN={'a' * 300}"}  # no file is called so
     (tmp_path / "notes").write_text("no certificate")
     with pytest.raises(Misconfigured, match="holds no certificate that can be read"):
         certificates.shown(str(tmp_path / "notes"))

@@ -39,6 +39,14 @@ def test_peers_come_in_the_order_in_which_move_destinations_are_looked_for() -> 
     assert [peer.name for peer in found.peers] == ["second", "first"]
 
 
+def test_a_peer_of_the_vendor_table_only_is_no_destination() -> None:
+    found = site("known = (X, one, 1)\n", vendors='"Acme" = known, (Y, two, 2), (X, one, 1)\n')
+
+    assert found.peers == (PeerRow("known", "X", "one", 1), PeerRow("Y", "Y", "two", None))
+    assert found.groups == (GroupRow("Acme", True, ("known", "Y")),)
+    assert said(found) == "Y is in the vendor table only: as for dcmqrscp, no C-MOVE goes to it"
+
+
 def test_the_same_triple_is_one_peer_wherever_it_is_written() -> None:
     found = site("x = (X, one, 1)\n", titles="A /a RW (5, 1kb) (X, one, 1)\nB /b R (5, 1kb) x\n")
 

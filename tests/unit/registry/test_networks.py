@@ -108,6 +108,7 @@ def test_a_list_is_kept_in_one_form_and_read_again_the_same(clients: str, kept: 
         ("/etc/allowed", "Netgroups, files of patterns and user names"),
         ("root@10.1.2.3", "Netgroups, files of patterns and user names"),
         ("a_b!", "neither an address nor a host name"),
+        (f"{'a' * 64}.example", "neither an address nor a host name"),
         ("x[1-2]*", "Wild cards go with letters"),
         (".x*", "Wild cards go with letters"),
     ],

@@ -259,9 +259,10 @@ def test_connect_to_a_full_listener_meets_the_deadline() -> None:
             filler.close()
 
 
-def test_name_that_nobody_knows_cannot_be_connected_to() -> None:
+@pytest.mark.parametrize("host", ["no such host", f"{'a' * 64}.example"], ids=["unknown", "label of 64 characters"])
+def test_name_that_nobody_knows_cannot_be_connected_to(host: str) -> None:
     with pytest.raises(CannotConnect):
-        connection.resolve("no such host", 5)
+        connection.resolve(host, 5)
 
 
 def test_name_that_takes_too_long_meets_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
