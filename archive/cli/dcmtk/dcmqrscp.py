@@ -2,27 +2,30 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
-from archive.cli.dcmtk import tls_options
-from archive.cli.dcmtk.dcmqrscp_options import DEFAULT_CONFIG, MAX_PDU_BYTES, MIN_PDU_BYTES, PROGRAM
+from archive.cli.dcmtk import network_options, tls_options
+from archive.cli.dcmtk.dcmqrscp_options import DEFAULT_CONFIG, PROGRAM
 from archive.cli.dcmtk.face import Face
+from archive.cli.dcmtk.network_options import (
+    DEFAULT_ACSE_TIMEOUT,
+    MAX_PDU_BYTES,
+    MIN_PDU_BYTES,
+    IpVersion,
+    ip_version,
+    uses_host_rules,
+)
 from archive.cli.dcmtk.options import CommandLine
 from archive.cli.dcmtk.output_options import Output, output
 from archive.cli.dcmtk.tls_options import TlsOptions
 from archive.cli.dcmtk.transfer_syntax_options import accepted, proposed, refuse_with_presets
 from archive.errors import Misconfigured
-from archive.registry import association_profiles
 from archive.registry.association_profiles import AssociationProfile
 from archive.registry.dcmqrscp_config import ResponseCharacterSet
 
 CONFIGURATION_FAILED = 10  # the exit code for a configuration that cannot be read or served
-DEFAULT_ACSE_TIMEOUT = 30  # seconds
-IpVersion = Literal["ipv4", "ipv6", "auto"]
 
 _CHARACTER_SETS = {"--convert-to-ascii": "", "--convert-to-utf8": "ISO_IR 192", "--convert-to-latin1": "ISO_IR 100"}
 _MOVE_RESTRICTIONS = {"--move-aetitle": "aetitle", "--move-host": "host", "--move-vendor": "vendor"}
-_IP_VERSIONS: dict[str, IpVersion] = {"--ipv4": "ipv4", "--ipv6": "ipv6", "--ip-auto": "auto"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +135,11 @@ def decide(given: CommandLine) -> Dcmqrscp:
         requires_implementation_uid=given.has("--reject"),
         ignores_stores=given.has("--ignore"),
         tolerates_padded_uids=given.has("--uid-padding"),
-        ip_version=_IP_VERSIONS[given.last(*_IP_VERSIONS) or "--ipv4"],
+        ip_version=ip_version(given),
         profiles=_profiles(given),
         accept=accepted(given),
         propose=propose,
-        uses_host_rules=given.last("--access-full", "--access-control") == "--access-control",
+        uses_host_rules=uses_host_rules(given),
         character_set=_character_set(given),
         output=output(given, propose),
         tls=tls_options.decide(given, "both"),
@@ -173,12 +176,7 @@ def _character_set(given: CommandLine) -> CharacterSetOptions:
 
 def read_profiles(profiles: Profiles) -> tuple[AssociationProfile, AssociationProfile]:
     """The profile for incoming and that for outgoing associations; raises Misconfigured (exit code 1)."""
-    try:
-        data = profiles.file.read_bytes()
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise Misconfigured(f"cannot read association config file: {profiles.file}: {reason}") from None
-    reading = association_profiles.read(data, str(profiles.file))
+    reading = network_options.read_profiles(profiles.file)
     incoming, outgoing = reading.profile(profiles.incoming), reading.profile(profiles.outgoing)
     incoming.check_acceptor()
     outgoing.check_requestor()

@@ -4,15 +4,13 @@ from typing import Any
 
 from archive.cli.dcmtk import tls_options
 from archive.cli.dcmtk.dcmqrscp import Dcmqrscp
+from archive.cli.dcmtk.network_options import LISTEN_HOSTS
 from archive.cli.dcmtk.output_options import Output
-from archive.dicom.normal import EncodingOptions, GroupLengths, SequenceLengths
 from archive.errors import Misconfigured
 from archive.registry.changes import ENCODING_SETTINGS
 from archive.registry.dcmqrscp_config import DcmqrscpConfig
 from archive.registry.dcmqrscp_import import Policies
 from archive.registry.tables import OPERATIONS, RULED
-
-_HOSTS = {"ipv4": "0.0.0.0", "ipv6": "ipv6", "auto": "::"}  # noqa: S104 - as dcmqrscp listens
 
 
 def check(asked: Dcmqrscp) -> None:
@@ -25,7 +23,7 @@ def flags(asked: Dcmqrscp, config: DcmqrscpConfig) -> dict[str, Any]:
     """The settings; None where others may say them. Reads the files that are named for TLS; raises Misconfigured."""
     port = asked.port or config.network_tcp_port
     return {
-        "host": _HOSTS[asked.ip_version],
+        "host": LISTEN_HOSTS[asked.ip_version],
         "port": "off" if asked.tls.is_enabled else port,
         "tls_port": port if asked.tls.is_enabled else None,
         "max_pdu": asked.max_pdu_bytes or config.max_pdu_bytes,
@@ -83,23 +81,8 @@ def _title_policy(asked: Dcmqrscp, config: DcmqrscpConfig) -> dict[str, Any]:
 
 
 def _encoding(output: Output) -> dict[str, Any]:
-    """How areas write, as columns.
-
-    dcmqrscp writes every data set anew unless told otherwise; here bytes stay as they came unless an option asks for
-    more.
-    """
-    file_bytes, item_bytes = output.padding_bytes or (0, 0)
-    options = EncodingOptions(
-        transfer_syntax_uid=output.transfer_syntax,
-        group_lengths=GroupLengths(output.group_lengths),
-        sequence_lengths=SequenceLengths.EXPLICIT if output.has_explicit_lengths else SequenceLengths.UNDEFINED,
-        file_padding_bytes=file_bytes,
-        item_padding_bytes=item_bytes,
-        old_vrs_only=not output.has_new_vrs,
-        deflate_level=output.deflate_level,
-    )
-    is_anew = options != EncodingOptions() if output.is_bit_preserving is None else not output.is_bit_preserving
-    columns = {column: getattr(options, name) for name, column in ENCODING_SETTINGS.items()}
-    return {"writing": "normalised" if is_anew else "received"} | {
+    """How areas write, as columns."""
+    columns = {column: getattr(output.encoding, name) for name, column in ENCODING_SETTINGS.items()}
+    return {"writing": "normalised" if output.is_anew else "received"} | {
         column: getattr(value, "value", value) for column, value in columns.items()
     }

@@ -6,12 +6,19 @@ They are those of dcmqrscp 3.6.7, `-vv` of 3.5.4, those for TLS of 3.6.9 and lat
 from archive import __version__
 from archive.cli.dcmtk import tls_options
 from archive.cli.dcmtk.general_options import general_options
+from archive.cli.dcmtk.network_options import (
+    ACSE_TIMEOUT,
+    DIMSE_TIMEOUT,
+    DISABLE_HOST_LOOKUP,
+    HOST_ACCESS,
+    IP_VERSIONS,
+    max_pdu,
+)
 from archive.cli.dcmtk.options import Group, Option, Parameter, Program
 from archive.cli.dcmtk.output_options import GROUPS as OUTPUT_GROUPS
 from archive.cli.dcmtk.transfer_syntax_options import PREFER_OPTIONS, PROPOSE_OPTIONS
 
 DEFAULT_CONFIG = "/etc/dcmtk/dcmqrscp.cfg"
-MIN_PDU_BYTES, MAX_PDU_BYTES = 4096, 131_072
 
 _MULTI_PROCESS = Group(
     "multi-process options:",
@@ -73,15 +80,7 @@ _DATABASE = (
 )
 _NETWORK = (
     Group("network options:"),
-    Group(
-        "IP protocol version:",
-        (
-            Option("--ipv4", "-i4", "use IPv4 only (default)"),
-            Option("--ipv6", "-i6", "use IPv6 only"),
-            Option("--ip-auto", "-i0", "use IPv6/IPv4 dual stack"),
-        ),
-        is_part=True,
-    ),
+    IP_VERSIONS,
     Group(
         "association negotiation profiles from configuration file:",
         (
@@ -97,14 +96,7 @@ _NETWORK = (
     ),
     Group("preferred network transfer syntaxes (incoming associations):", PREFER_OPTIONS, is_part=True),
     Group("proposed transmission transfer syntaxes (outgoing associations):", PROPOSE_OPTIONS, is_part=True),
-    Group(
-        "network host access control (tcp wrapper):",
-        (
-            Option("--access-full", "-ac", "accept connections from any host (default)"),
-            Option("--access-control", "+ac", "enforce host access control rules"),
-        ),
-        is_part=True,
-    ),
+    HOST_ACCESS,
     Group(
         "other network options:",
         (
@@ -115,28 +107,10 @@ _NETWORK = (
                 values=1,
                 value_help="[s]econds: integer (default: unlimited)",
             ),
-            Option(
-                "--acse-timeout",
-                "-ta",
-                "timeout for ACSE messages",
-                values=1,
-                value_help="[s]econds: integer (default: 30)",
-            ),
-            Option(
-                "--dimse-timeout",
-                "-td",
-                "timeout for DIMSE messages",
-                values=1,
-                value_help="[s]econds: integer (default: unlimited)",
-            ),
-            Option(
-                "--max-pdu",
-                "-pdu",
-                "set max receive pdu to n bytes\n(default: use value from configuration file)",
-                values=1,
-                value_help=f"[n]umber of bytes: integer ({MIN_PDU_BYTES}..{MAX_PDU_BYTES})",
-            ),
-            Option("--disable-host-lookup", "-dhl", "disable hostname lookup"),
+            ACSE_TIMEOUT,
+            DIMSE_TIMEOUT,
+            max_pdu("\n(default: use value from configuration file)"),
+            DISABLE_HOST_LOOKUP,
             Option("--refuse", "", "refuse association"),
             Option("--reject", "", "reject association if no implement. class UID"),
             Option("--ignore", "", "ignore store data, receive but do not store"),

@@ -1,14 +1,18 @@
 """Options for how received data sets are written: bit by bit, or anew with this transfer syntax and those lengths."""
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
 from archive.cli.dcmtk.options import CommandLine, Group, Option
-from archive.cli.dcmtk.transfer_syntax_options import COMPRESSED_PREFERENCES, PREFER_OPTIONS
+from archive.cli.dcmtk.transfer_syntax_options import ACCEPT_ALL, COMPRESSED_PREFERENCES, PREFER_OPTIONS
 from archive.dicom import uids
 
-GROUPS = (
-    Group("output options:"),
+if TYPE_CHECKING:
+    from archive.dicom.normal import EncodingOptions
+
+OUTPUT = Group("output options:")
+_ENCODING = (
     Group(
         "bit preserving mode:",
         (
@@ -89,6 +93,34 @@ GROUPS = (
         is_part=True,
     ),
 )
+GROUPS = (OUTPUT, *_ENCODING)
+"""Those of dcmqrscp."""
+
+_UNKNOWN_VRS = Group(
+    "handling of defined length UN elements:",
+    (
+        Option("--retain-un", "-uc", "retain elements as UN (default)"),
+        Option("--convert-un", "+uc", "convert to real VR if known"),
+    ),
+    is_part=True,
+)
+_HEADINGS_OF_RECEIVERS = {
+    "post-1993 value representations:": "post-1993 value representations (not with --bit-preserving):",
+    "deflate compression level (only with -xd or --write-xfer-deflated/same):": (
+        "deflate compression level (only with --write-xfer-deflated/same):"
+    ),
+}
+
+
+def _groups_of_receivers() -> Iterator[Group]:
+    for group in _ENCODING:
+        if group is _ENCODING[-1]:
+            yield _UNKNOWN_VRS
+        yield replace(group, heading=_HEADINGS_OF_RECEIVERS.get(group.heading, group.heading))
+
+
+RECEIVER_GROUPS = tuple(_groups_of_receivers())
+"""Those of storescp and movescu, without what stands before and behind them."""
 
 _TRANSFER_SYNTAXES = {
     "--write-xfer-same": None,
@@ -104,6 +136,8 @@ _GROUP_LENGTHS: dict[str, GroupLengths] = {
     "--group-length-remove": "remove",
 }
 _LENGTHS = ("--length-explicit", "--length-undefined")
+_VRS = ("--enable-new-vr", "--disable-new-vr")
+_UN = ("--retain-un", "--convert-un")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +155,52 @@ class Output:
     padding_bytes: tuple[int, int] | None = None
     """The file's and an item's length is a multiple of these."""
     deflate_level: int = 6
+    converts_un: bool = False
+
+    @property
+    def encoding(self) -> "EncodingOptions":
+        """How data sets are written anew; raises Misconfigured for what cannot be."""
+        from archive.dicom.normal import EncodingOptions, GroupLengths, SequenceLengths  # not to print help
+
+        file_bytes, item_bytes = self.padding_bytes or (0, 0)
+        return EncodingOptions(
+            transfer_syntax_uid=self.transfer_syntax,
+            group_lengths=GroupLengths(self.group_lengths),
+            sequence_lengths=SequenceLengths.EXPLICIT if self.has_explicit_lengths else SequenceLengths.UNDEFINED,
+            file_padding_bytes=file_bytes,
+            item_padding_bytes=item_bytes,
+            old_vrs_only=not self.has_new_vrs,
+            converts_un=self.converts_un,
+            deflate_level=self.deflate_level,
+        )
+
+    @property
+    def is_anew(self) -> bool:
+        """Whether data sets are written anew.
+
+        DCMTK's programs do so unless told otherwise; here bytes stay as they came unless an option asks for more.
+        """
+        if self.is_bit_preserving is not None:
+            return not self.is_bit_preserving
+        return self.encoding != Output().encoding
 
 
 def output(given: CommandLine, proposed: str) -> Output:
-    """How to write, as `given` says beside the `proposed` preset; raises Misconfigured."""
+    """How dcmqrscp writes, as `given` says beside the `proposed` preset; raises Misconfigured."""
+    deflates = proposed == "deflated"
+    return _output(given, "--propose-deflated, --write-xfer-deflated or --write-xfer-same", deflates)
+
+
+def received(given: CommandLine) -> Output:
+    """How storescp and movescu write, as `given` says; raises Misconfigured."""
+    is_bit_preserving = given.last("--normal", "--bit-preserving") == "--bit-preserving"
+    vrs = given.last(*_VRS)
+    given.refuse_together(vrs or "", "--bit-preserving", vrs is not None and is_bit_preserving)
+    decided = _output(given, "--write-xfer-deflated or --write-xfer-same", False)
+    return replace(decided, converts_un=given.last(*_UN) == "--convert-un")
+
+
+def _output(given: CommandLine, deflating_options: str, deflates: bool) -> Output:
     mode = given.last("--normal", "--bit-preserving")
     is_bit_preserving = mode == "--bit-preserving"
     has_file_meta = given.last("--write-file", "--write-dataset") != "--write-dataset"
@@ -132,7 +208,7 @@ def output(given: CommandLine, proposed: str) -> Output:
     transfer_syntax = _TRANSFER_SYNTAXES[written] if written else None
     if written and transfer_syntax is not None:
         given.refuse_together(written, "--bit-preserving", is_bit_preserving)
-        preference = given.last(*(option.long for option in PREFER_OPTIONS))
+        preference = given.last(*(option.long for option in (*PREFER_OPTIONS, ACCEPT_ALL)))
         given.refuse_together(written, preference or "", preference in COMPRESSED_PREFERENCES)
     group_lengths, lengths = given.last(*_GROUP_LENGTHS), given.last(*_LENGTHS)
     for option in (group_lengths, lengths):
@@ -142,11 +218,11 @@ def output(given: CommandLine, proposed: str) -> Output:
         is_bit_preserving=None if mode is None else is_bit_preserving,
         has_file_meta=has_file_meta,
         transfer_syntax=transfer_syntax,
-        has_new_vrs=given.last("--enable-new-vr", "--disable-new-vr") != "--disable-new-vr",
+        has_new_vrs=given.last(*_VRS) != "--disable-new-vr",
         group_lengths=_GROUP_LENGTHS[group_lengths] if group_lengths else "recalculate",
         has_explicit_lengths=lengths != "--length-undefined",
         padding_bytes=_padding(given, has_file_meta, is_bit_preserving),
-        deflate_level=_deflate_level(given, proposed, transfer_syntax),
+        deflate_level=_deflate_level(given, deflating_options, deflates, transfer_syntax),
     )
 
 
@@ -159,10 +235,9 @@ def _padding(given: CommandLine, has_file_meta: bool, is_bit_preserving: bool) -
     return file_bytes, item_bytes
 
 
-def _deflate_level(given: CommandLine, proposed: str, transfer_syntax: str | None) -> int:
+def _deflate_level(given: CommandLine, bases: str, deflates: bool, transfer_syntax: str | None) -> int:
     if given.has("--compression-level"):
-        deflates = transfer_syntax in (None, uids.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN) or proposed == "deflated"
-        bases = "--propose-deflated, --write-xfer-deflated or --write-xfer-same"
-        given.require("--compression-level", bases, deflates)
+        writes_deflated = transfer_syntax in (None, uids.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN)
+        given.require("--compression-level", bases, deflates or writes_deflated)
     level = given.unsigned("--compression-level", 0, 9)
     return 6 if level is None else level

@@ -61,7 +61,8 @@ _PROPOSE = (
 
 PREFER_OPTIONS = tuple(Option(long, short, text) for long, short, _, text in _PREFER)
 PROPOSE_OPTIONS = tuple(Option(long, short, text) for long, short, _, text in _PROPOSE)
-_ACCEPTED = {long: preset for long, _, preset, _ in _PREFER}
+ACCEPT_ALL = Option("--accept-all", "+xa", "accept all supported transfer syntaxes")
+_ACCEPTED = {long: preset for long, _, preset, _ in _PREFER} | {ACCEPT_ALL.long: "all"}
 _PROPOSED = {long: preset for long, _, preset, _ in _PROPOSE}
 # With these what arrives may be compressed, and cannot be written in another transfer syntax.
 COMPRESSED_PREFERENCES = tuple(
