@@ -1,7 +1,8 @@
 """The log: where it goes, how a line looks, and which fields it may carry.
 
 Lines go to standard error, or to a file that is opened anew when something rotates it away (several processes write
-to it, so none of them rotates). `json` writes one object a line for machines.
+to it, so none of them rotates). `json` writes one object a line for machines; `brief` is how DCMTK's programs speak to
+who sits before them. A record may bring more lines, by `extra={"below": lines}`.
 """
 
 import json
@@ -38,6 +39,11 @@ def _fields(record: logging.LogRecord) -> dict[str, object]:
     return {name: value for name in FIELDS if (value := getattr(record, name, None)) is not None}
 
 
+def _below(record: logging.LogRecord) -> Sequence[str]:
+    """The lines that a record brings beside its message."""
+    return getattr(record, "below", ())
+
+
 # A peer's text may reach a line; none of it may look like another line, or speak to a terminal.
 _VISIBLE = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
 
@@ -48,7 +54,16 @@ class _Text(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:
         fields = " ".join(f"{name}={value}" for name, value in _fields(record).items())
         line = super().formatMessage(record)
-        return (f"{line} {fields}" if fields else line).translate(_VISIBLE)
+        lines = (f"{line} {fields}" if fields else line, *_below(record))
+        return "\n".join(each.translate(_VISIBLE) for each in lines)
+
+
+class _Brief(logging.Formatter):
+    """A letter for the level and the message, as DCMTK's programs print it."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        letter = "F" if record.levelname == "CRITICAL" else record.levelname[0]
+        return "\n".join(f"{letter}: {each}".translate(_VISIBLE) for each in (record.message, *_below(record)))
 
 
 class _Json(logging.Formatter):
@@ -63,6 +78,8 @@ class _Json(logging.Formatter):
             "message": record.getMessage(),
             **_fields(record),
         }
+        if below := _below(record):
+            line["below"] = list(below)
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False, default=str)
@@ -107,6 +124,8 @@ def _handler(sink: Sink) -> logging.Handler:
             sink.file.write_bytes(b"")
         handler = logging.handlers.WatchedFileHandler(sink.file)
     pattern = "%(asctime)s.%(msecs)03dZ %(levelname)-8s %(process)d %(message)s"
-    handler.setFormatter(_Json() if sink.style == "json" else _Text(pattern, datefmt="%Y-%m-%dT%H:%M:%S"))
+    formatters = {"json": _Json, "brief": _Brief}
+    make = formatters.get(sink.style)
+    handler.setFormatter(make() if make else _Text(pattern, datefmt="%Y-%m-%dT%H:%M:%S"))
     handler.setLevel(sink.level.upper())
     return handler

@@ -8,8 +8,6 @@ from archive.cli.dcmtk.dcmqrscp_options import DEFAULT_CONFIG, PROGRAM
 from archive.cli.dcmtk.face import Face
 from archive.cli.dcmtk.network_options import (
     DEFAULT_ACSE_TIMEOUT,
-    MAX_PDU_BYTES,
-    MIN_PDU_BYTES,
     IpVersion,
     ip_version,
     uses_host_rules,
@@ -129,7 +127,7 @@ def decide(given: CommandLine) -> Dcmqrscp:
         connect_timeout=given.signed("--timeout", 1),
         acse_timeout=given.signed("--acse-timeout", 1) or DEFAULT_ACSE_TIMEOUT,
         dimse_timeout=given.signed("--dimse-timeout", 1),
-        max_pdu_bytes=given.unsigned("--max-pdu", MIN_PDU_BYTES, MAX_PDU_BYTES),
+        max_pdu_bytes=network_options.max_pdu_bytes(given),
         looks_up_hosts=not given.has("--disable-host-lookup"),
         refuses=given.has("--refuse"),
         requires_implementation_uid=given.has("--reject"),

@@ -24,8 +24,10 @@ Answers = Mapping[str, Callable[[], str]]
 """What exclusive options of a face beside `--help` and `--version` print, below its header."""
 
 
-def run(program: Program, arguments: Sequence[str], work: Work, answers: Answers | None = None) -> int:
-    """Run `work`, or answer an exclusive option or a mistake; the exit code."""
+def run(
+    program: Program, arguments: Sequence[str], work: Work, answers: Answers | None = None, *, style: str = "text"
+) -> int:
+    """Run `work`, or answer an exclusive option or a mistake; the exit code. `style` is one of telemetry's."""
     is_quiet = False
     try:
         given = program.parse(arguments)
@@ -39,7 +41,7 @@ def run(program: Program, arguments: Sequence[str], work: Work, answers: Answers
             if given.has(option):
                 sys.stdout.write(f"{program.header}\n{answer()}")
                 return OK
-        log = general_options.log(given, program.name)
+        log = general_options.log(given, program.name, style=style)
         is_quiet = log.is_quiet
         _set_up(log)
         if given.has(general_options.ARGUMENTS):
@@ -85,13 +87,13 @@ def _version(program: Program) -> str:
 class Face(click.Command):
     """A face as a command of `archive`: click passes the arguments on as they are."""
 
-    def __init__(self, program: Program, work: Work, answers: Answers | None = None) -> None:
+    def __init__(self, program: Program, work: Work, answers: Answers | None = None, *, style: str = "text") -> None:
         super().__init__(program.name, help=program.description, add_help_option=False)
-        self._program, self._work, self._answers = program, work, answers
+        self._program, self._work, self._answers, self._style = program, work, answers, style
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.args = list(args)
         return ctx.args
 
     def invoke(self, ctx: click.Context) -> int:
-        return run(self._program, ctx.args, self._work, self._answers)
+        return run(self._program, ctx.args, self._work, self._answers, style=self._style)

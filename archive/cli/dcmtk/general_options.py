@@ -49,8 +49,11 @@ class Log:
         return all(sink.level == "critical" for sink in self.sinks)
 
 
-def log(given: CommandLine, name: str, environment: Mapping[str, str] = os.environ) -> Log:
-    """The log that a face called `name` is told to write; reads the `--log-config` file. Raises Misconfigured."""
+def log(given: CommandLine, name: str, environment: Mapping[str, str] = os.environ, *, style: str = "text") -> Log:
+    """The log that a face called `name` is told to write; reads the `--log-config` file. Raises Misconfigured.
+
+    `style` is that of lines for who sits before it; a configuration file gets whole ones.
+    """
     word = given.last(*_WORDS)
     level, file = given.value("--log-level"), given.value("--log-config")
     words = "--verbose, --debug or --quiet"
@@ -64,8 +67,8 @@ def log(given: CommandLine, name: str, environment: Mapping[str, str] = os.envir
         configuration = log4cplus.read(_text(Path(file)), {**environment, **_variables(name)})
         return Log(configuration.sinks, configuration.notices)
     if level is not None:
-        return Log((Sink(log4cplus.LEVELS[level.lower()]),))
-    return Log((Sink(_WORDS[word] if word else "warning"),))
+        return Log((Sink(log4cplus.LEVELS[level.lower()], style),))
+    return Log((Sink(_WORDS[word] if word else "warning", style),))
 
 
 def _text(path: Path) -> str:

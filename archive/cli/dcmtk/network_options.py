@@ -79,6 +79,11 @@ def ip_version(given: CommandLine) -> IpVersion:
     return _IP_VERSIONS[given.last(*_IP_VERSIONS) or "--ipv4"]
 
 
+def max_pdu_bytes(given: CommandLine) -> int | None:
+    """The longest PDU to be sent to us; None if it is not given. Raises Misconfigured."""
+    return given.unsigned("--max-pdu", MIN_PDU_BYTES, MAX_PDU_BYTES)
+
+
 def uses_host_rules(given: CommandLine) -> bool:
     """Whether hosts.allow and hosts.deny decide who may connect."""
     return given.last("--access-full", "--access-control") == "--access-control"

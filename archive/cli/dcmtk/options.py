@@ -11,8 +11,11 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from archive.errors import Misconfigured
+
+Word = TypeVar("Word", bound=str)
 
 LONG_COLUMNS, SHORT_COLUMNS, PARAMETER_COLUMNS = 22, 4, 30
 _SPACE = 2  # between two columns
@@ -106,6 +109,13 @@ class CommandLine:
     def all_unsigned(self, option: str, low: int, high: int = _MAX_INT) -> tuple[int, ...]:
         """All values of `option` as unsigned numbers; empty if it is not given. Raises Misconfigured."""
         return tuple(self._numbers(option, _UNSIGNED, 10, low, high))
+
+    def choice(self, option: str, words: Sequence[Word]) -> Word | None:
+        """The value of `option`, one of `words`; None if it is not given. Raises Misconfigured."""
+        text = self.value(option)
+        if text is None or text in words:
+            return next((word for word in words if word == text), None)
+        raise Misconfigured(f"Invalid value for option {option} ({text}), expected {' or '.join(words)}")
 
     def _numbers(self, option: str, pattern: re.Pattern[str], base: int, low: int, high: int) -> Iterator[int]:
         for text in self.values(option):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from archive.cli.dcmtk.options import CommandLine, Group, Option
@@ -12,6 +13,19 @@ if TYPE_CHECKING:
     from archive.dicom.normal import EncodingOptions
 
 OUTPUT = Group("output options:")
+FOLDER = Group(
+    "general:",
+    (
+        Option(
+            "--output-directory",
+            "-od",
+            "write received objects to existing directory d",
+            values=1,
+            value_help='[d]irectory: string (default: ".")',
+        ),
+    ),
+    is_part=True,
+)
 _ENCODING = (
     Group(
         "bit preserving mode:",
@@ -183,6 +197,11 @@ class Output:
         if self.is_bit_preserving is not None:
             return not self.is_bit_preserving
         return self.encoding != Output().encoding
+
+
+def folder(given: CommandLine) -> Path:
+    """Where files go."""
+    return Path(given.value("--output-directory") or ".")
 
 
 def output(given: CommandLine, proposed: str) -> Output:

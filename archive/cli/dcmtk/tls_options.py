@@ -10,11 +10,13 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from archive.cli.dcmtk.options import CommandLine, Group, Option
 from archive.errors import Misconfigured
-from archive.upper_layer import cipher_suites, tls, tls_files
+
+if TYPE_CHECKING:
+    from archive.upper_layer.tls import Policy
 
 log = logging.getLogger(__name__)
 
@@ -271,6 +273,26 @@ def _check_trust(given: CommandLine, decided: TlsOptions) -> None:
         given.require(option, "--add-crl-file or --add-cert-dir", has_lists or not given.has(option))
 
 
+# OpenSSL, and all that reads its files, is for those who use it: help and most command lines do not.
+
+# The settings of `archive.settings` that say what a policy does.
+_SETTINGS = {
+    "tls_certificate": "certificate",
+    "tls_key": "key",
+    "tls_key_password": "password",
+    "tls_ca": "authorities",
+    "tls_crl": "revocations",
+    "tls_crl_check": "revocation_check",
+    "tls_profile": "profile",
+    "tls_ciphers": "ciphers",
+    "tls_dh_parameters": "dh_parameters",
+    "tls_client_certificate": "client_certificate",
+    "tls_server_certificate": "server_certificate",
+    "tls_expect_name": "expected_name",
+    "tls_request_name": "requested_name",
+}
+
+
 def settings(decided: TlsOptions, ask: Callable[[str], str] | None = None) -> dict[str, Any]:
     """The settings of `archive.settings` that this makes, but for the port; raises Misconfigured.
 
@@ -278,27 +300,38 @@ def settings(decided: TlsOptions, ask: Callable[[str], str] | None = None) -> di
     """
     if not decided.is_enabled:
         return {}
+    made = policy(decided, ask)
+    return {setting: getattr(made, name) for setting, name in _SETTINGS.items()}
+
+
+def policy(decided: TlsOptions, ask: Callable[[str], str] | None = None, *, accepts: bool = True) -> "Policy":
+    """What is decided, with TLS enabled, as `archive.upper_layer.tls` goes by it; raises Misconfigured."""
+    from archive.upper_layer import tls
+
     _check_form(decided)
     lists = decided.revocation_files or (decided.authority_folders if decided.revocation_check else ())
-    return {
-        "tls_certificate": decided.certificate,
-        "tls_key": decided.key,
-        "tls_key_password": _key_password(decided, ask or _ask),
-        "tls_ca": _several((*decided.authority_files, *decided.authority_folders)),
-        "tls_crl": _several(lists),
-        "tls_crl_check": decided.revocation_check or "leaf",
-        "tls_profile": decided.profile,
-        "tls_ciphers": _ciphers(decided),
-        "tls_dh_parameters": decided.dh_parameters,
-        "tls_client_certificate": decided.peer_certificate,
-        "tls_server_certificate": "ignored" if decided.peer_certificate == "ignored" else "required",
-        "tls_expect_name": decided.expected_name,
-        "tls_request_name": decided.requested_name or tls.NO_NAME,
-    }
+    return tls.Policy(
+        certificate=decided.certificate,
+        key=decided.key,
+        password=_key_password(decided, ask or _ask),
+        authorities=_several((*decided.authority_files, *decided.authority_folders)),
+        revocations=_several(lists),
+        revocation_check=decided.revocation_check or "leaf",
+        profile=decided.profile,
+        ciphers=_ciphers(decided),
+        dh_parameters=decided.dh_parameters,
+        client_certificate=decided.peer_certificate,
+        server_certificate="ignored" if decided.peer_certificate == "ignored" else "required",
+        expected_name=decided.expected_name,
+        requested_name=decided.requested_name or tls.NO_NAME,
+        accepts=accepts,
+    )
 
 
 def _check_form(decided: TlsOptions) -> None:
     """Refuse a file in the form that was not asked for, as DCMTK does."""
+    from archive.upper_layer import tls_files
+
     for name in (decided.key, decided.certificate, *decided.authority_files, *decided.revocation_files):
         if name and tls_files.is_der(tls_files.content("file", Path(name))) != decided.is_der:
             said, other = ("--der-keys", "PEM") if decided.is_der else ("--pem-keys", "DER")
@@ -308,6 +341,8 @@ def _check_form(decided: TlsOptions) -> None:
 def _key_password(decided: TlsOptions, ask: Callable[[str], str]) -> str:
     if decided.password is not None:
         return decided.password
+    from archive.upper_layer import tls_files
+
     if decided.key and tls_files.is_encrypted("--enable-tls", decided.key):
         return ask(f"Enter the password of {decided.key}: ")
     return ""
@@ -331,6 +366,8 @@ def _ciphers(decided: TlsOptions) -> str:
     """The profile's suites and those that were added, as OpenSSL writes them; "" where none were."""
     if not decided.ciphers:
         return ""
+    from archive.upper_layer import cipher_suites, tls
+
     known = tls.cipher_suites_known()
     for name in decided.ciphers:
         if name not in known:
@@ -342,10 +379,13 @@ def _ciphers(decided: TlsOptions) -> str:
 
 def stir(decided: TlsOptions) -> None:
     """Seed OpenSSL's random numbers, and write a seed for the next time, as asked; raises Misconfigured."""
+    if not decided.seed:
+        return
+    from archive.upper_layer import tls
+
     try:
-        if decided.seed:
-            with Path(decided.seed).open("rb") as file:
-                tls.seed(file.read(_MAX_SEED_BYTES))
+        with Path(decided.seed).open("rb") as file:
+            tls.seed(file.read(_MAX_SEED_BYTES))
         if decided.written_seed:
             Path(decided.written_seed).write_bytes(tls.random_bytes(_WRITTEN_SEED_BYTES))
     except (OSError, ValueError) as error:
@@ -361,6 +401,8 @@ def _profile_list() -> str:
 
 def _cipher_list() -> str:
     """From the weakest to the strongest, as DCMTK's."""
+    from archive.upper_layer import tls
+
     names = (f"  {name}" for name in reversed(tls.cipher_suites_known()))
     return "\n".join(("Supported TLS ciphersuites are:", *names)) + "\n"
 
