@@ -112,7 +112,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 # DCMTK's programs, with its grammar of options: they speak for themselves.
 FACES: dict[str, tuple[str, str]] = {
     "dcmqrscp": ("archive.cli.dcmtk.dcmqrscp:dcmqrscp", "As DCMTK's dcmqrscp, with its configuration file."),
-    "storescp": ("archive.cli.dcmtk.storescp:storescp", "As DCMTK's storescp: receive into a folder."),
+    "storescp": ("archive.cli.dcmtk.storescp_options:storescp", "As DCMTK's storescp: receive into a folder."),
+    "dcmrecv": ("archive.cli.dcmtk.dcmrecv_options:dcmrecv", "As DCMTK's dcmrecv: receive into a folder."),
 }
 
 

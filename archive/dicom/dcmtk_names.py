@@ -232,6 +232,7 @@ _OF_DCMTK: dict[str, str] = {
     "PrivateGELittleEndianImplicitWithBigEndianPixelData": "1.2.840.113619.5.2",
 }
 _KEYWORDS = STORAGE_SOP_CLASSES | KNOWN_OTHER | {each.uid: each.keyword for each in TRANSFER_SYNTAXES}
+_NAMES = _KEYWORDS | {uid: name for name, uid in reversed(_OF_DCMTK.items())}
 _BY_NAME = {keyword: uid for uid, keyword in _KEYWORDS.items()} | _OF_DCMTK
 
 
@@ -243,3 +244,8 @@ def uid_named(name: str) -> str | None:
 def name_of(uid: str) -> str | None:
     """The keyword of a SOP Class or transfer syntax; None if it is not known."""
     return _KEYWORDS.get(uid)
+
+
+def dcmtk_name_of(uid: str) -> str | None:
+    """What DCMTK calls a SOP Class or transfer syntax; None if it is not known."""
+    return _NAMES.get(uid)

@@ -6,17 +6,18 @@ For the commands that receive into a folder. Whoever calls, the same is agreed t
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from archive.dicom import uids
 from archive.dimse import status
 from archive.dimse.commands import CEchoRequest, CStoreRequest, UnrecognizedRequest
 from archive.dimse.exchange import Exchange
-from archive.errors import UnexpectedCommand
+from archive.errors import ArchiveError, UnexpectedCommand
 from archive.registry.acceptance import RANKS, SCU_ONLY, Acceptance
 from archive.services.storage import serve_store
 from archive.services.verification import serve_echo
-from archive.storage.sink import InstanceSink
+from archive.storage.sink import InstanceSink, Outcome
 from archive.upper_layer import proposal
 from archive.upper_layer.association import Association
 from archive.upper_layer.proposal import (
@@ -44,8 +45,6 @@ class Terms:
     """Replaces `ranks`: what it does not name is not accepted."""
     only_title: str | None = None
     """The called AE title that is asked for; None takes every one."""
-    takes_storage: bool = True
-    """Whether the storage classes are accepted without a profile."""
     is_promiscuous: bool = False
     """Whether classes that nobody has heard of are taken for storage classes."""
     keeps_verification: bool = False
@@ -59,14 +58,14 @@ class Terms:
     def decide(self, request: Proposal) -> Agreement | Rejection:
         """The answer to `request`."""
         if self.refuses:
-            return _rejected(request, proposal.NO_REASON_GIVEN, "every association is refused")
+            return _rejected(request, proposal.NO_REASON_GIVEN, "forced via command line")
         if self.requires_implementation_uid and not request.implementation_class_uid:
-            return _rejected(request, proposal.NO_REASON_GIVEN, "no Implementation Class UID")
+            return _rejected(request, proposal.NO_REASON_GIVEN, "no implementation class UID provided")
         if self.only_title is not None and request.called_ae_title != self.only_title:
-            return _rejected(request, proposal.CALLED_AE_TITLE_NOT_RECOGNIZED, "it calls somebody else")
+            return _rejected(request, proposal.CALLED_AE_TITLE_NOT_RECOGNIZED, "called AE title not recognized")
         contexts = tuple(self._answer(context) for context in request.contexts)
         if self.requires_context and all(each.result is not ContextResult.ACCEPTED for each in contexts):
-            return _rejected(request, proposal.NO_REASON_GIVEN, "no presentation context can be accepted")
+            return _rejected(request, proposal.NO_REASON_GIVEN, "no acceptable presentation contexts")
         return Agreement(
             contexts=contexts,
             implementation_class_uid=uids.IMPLEMENTATION_CLASS_UID,
@@ -95,7 +94,7 @@ class Terms:
         if abstract_syntax == uids.VERIFICATION:
             return self.ranks
         is_stored = abstract_syntax in uids.STORAGE_SOP_CLASSES or (self.is_promiscuous and is_unheard_of)
-        return self.ranks if self.takes_storage and is_stored else None
+        return self.ranks if is_stored else None
 
     def _roles(self, request: Proposal):
         if self.profile is not None:
@@ -112,18 +111,26 @@ class Terms:
 
 def _rejected(request: Proposal, rejection: Rejection, reason: str) -> Rejection:
     fields = {"calling": request.calling_ae_title, "called": request.called_ae_title, "peer": request.peer_host}
-    log.info("association rejected: %s", reason, extra=fields)
+    log.info("Refusing Association (%s)", reason, extra=fields)
     return rejection
 
 
 class Visitor(Protocol):
-    """What one association stores into, and is told how each C-STORE went."""
+    """What one association stores into, and is told how each request went."""
 
     @property
     def sink(self) -> InstanceSink: ...
 
-    def answered(self, request: CStoreRequest, code: int) -> None:
-        """The response with this status is sent."""
+    def received(self, request: CEchoRequest | CStoreRequest) -> None:
+        """A request has come; its data set may still be on its way."""
+        ...
+
+    def failed(self, request: CStoreRequest, error: ArchiveError) -> None:
+        """An instance cannot be kept."""
+        ...
+
+    def answered(self, request: CStoreRequest, code: int, outcome: Outcome | None) -> None:
+        """The response with this status is sent; `outcome` is what became of an instance that was taken in."""
         ...
 
 
@@ -138,9 +145,11 @@ def serve(association: Association, visitor: Visitor) -> None:
 def _serve(command: object, exchange: Exchange, visitor: Visitor) -> None:
     match command:
         case CStoreRequest():
-            code, _ = serve_store(command, exchange, visitor.sink)
-            visitor.answered(command, code)
+            visitor.received(command)
+            code, outcome = serve_store(command, exchange, visitor.sink, partial(visitor.failed, command))
+            visitor.answered(command, code, outcome)
         case CEchoRequest():
+            visitor.received(command)
             serve_echo(command, exchange)
         case UnrecognizedRequest():
             exchange.skip_data_set()

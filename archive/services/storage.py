@@ -1,18 +1,26 @@
 """C-STORE SCP (PS3.4 annex B): stream the data set into the sink, answer with what became of it."""
 
+from collections.abc import Callable
+
 from archive.dicom import uids
 from archive.dimse import status
 from archive.dimse.commands import CStoreRequest
 from archive.dimse.exchange import Exchange
-from archive.errors import Failed, NotAuthorized, Refused, UnsupportedSopClass
+from archive.errors import ArchiveError, Failed, NotAuthorized, Refused, UnsupportedSopClass
 from archive.services import failures
 from archive.storage.sink import InstanceSink, Outcome
 
 
-def serve_store(request: CStoreRequest, exchange: Exchange, sink: InstanceSink) -> tuple[int, Outcome | None]:
+def serve_store(
+    request: CStoreRequest,
+    exchange: Exchange,
+    sink: InstanceSink,
+    failed: Callable[[ArchiveError], None] | None = None,
+) -> tuple[int, Outcome | None]:
     """Store one instance; a bad one never ends the association.
 
-    Returns the status that was answered, and what became of the instance if it was taken in.
+    Returns the status that was answered, and what became of the instance if it was taken in. `failed` is told why one
+    was not, which is more than the peer is.
     """
     context = exchange.context
     sop_class, sop_instance = request.affected_sop_class_uid, request.affected_sop_instance_uid
@@ -26,6 +34,8 @@ def serve_store(request: CStoreRequest, exchange: Exchange, sink: InstanceSink) 
                 incoming.write(fragment)
             outcome = incoming.finish()
     except (Refused, Failed) as error:
+        if failed is not None:
+            failed(error)
         exchange.skip_data_set()  # the peer is still sending; stay in step
         code = failures.status_of(failures.STORE, error)
         comment, elements = failures.comment_of(error), failures.offending_elements_of(error)

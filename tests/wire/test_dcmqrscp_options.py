@@ -42,8 +42,8 @@ def with_receiver(receiver: Receiver) -> str:
 WITH_HOSTS_FILES = (
     sys.executable,
     "-c",
-    "import sys; from pathlib import Path; from archive.cli.dcmtk import dcmqrscp_service as service; "
-    "service.HOSTS_ALLOW, service.HOSTS_DENY = map(Path, sys.argv[1:3]); del sys.argv[1:3]; "
+    "import sys; from pathlib import Path; from archive.cli import hosts_files; "
+    "hosts_files.ALLOW, hosts_files.DENY = map(Path, sys.argv[1:3]); del sys.argv[1:3]; "
     "from archive.cli.main import main; main()",
 )
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from archive.cli import output
+from archive.cli import hosts_files, output
 from archive.cli.main import FAILED
 from archive.cli.options import Archive, example, json_option, with_archive
 from archive.errors import Misconfigured
@@ -21,8 +21,6 @@ _COLUMNS = ("number", "action", "clients")
 _IMPORTED = ("file", "line", "action", "clients")
 
 _RESOLVE_SECONDS = 5.0
-# Files of some hundred bytes; what is larger is something else.
-_MOST_FILE_BYTES = 1024 * 1024
 
 
 def _where_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -128,7 +126,7 @@ def import_files(
     problems: list[tuple[Path, Problem]] = []
     for path, accepts in ((hosts_allow, True), (hosts_deny, False)):
         if path is not None:
-            lines, refused = hosts_access.parse(read_hosts_file(path), daemon, accepts=accepts)
+            lines, refused = hosts_access.parse(hosts_files.read(path), daemon, accepts=accepts)
             found += [(path, line) for line in lines]
             problems += [(path, problem) for problem in refused]
     for path, problem in problems:
@@ -150,15 +148,3 @@ def import_files(
     output.table(_IMPORTED, rows, as_json=as_json, if_empty=f"No line speaks of {daemon}")
     if not as_json:
         click.echo(f"{output.counted(len(rows), 'rule')} {'would be' if dry_run else 'are'} taken over.", err=True)
-
-
-def read_hosts_file(path: Path) -> str:
-    """A file of hosts_access(5); raises Misconfigured."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(_MOST_FILE_BYTES + 1)
-    except OSError as error:
-        raise Misconfigured("The file cannot be read", path=str(path), reason=error.strerror) from error
-    if len(content) > _MOST_FILE_BYTES:
-        raise Misconfigured("The file is larger than any list of hosts", path=str(path))
-    return content.decode(errors="replace")

@@ -11,12 +11,12 @@ import pwd
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from archive import settings
-from archive.cli.admin import configuration, networks
+from archive.cli import hosts_files
+from archive.cli.admin import configuration
 from archive.cli.dcmtk import dcmqrscp_mapping, tls_options
 from archive.cli.dcmtk.dcmqrscp import CONFIGURATION_FAILED, Dcmqrscp, decide, read_profiles
 from archive.cli.dcmtk.dcmqrscp_options import PROGRAM
@@ -27,7 +27,7 @@ from archive.database.engine import Database
 from archive.errors import ArchiveError, Misconfigured
 from archive.lifecycle import evict, founding, importing
 from archive.lifecycle.importing import Fate
-from archive.registry import changes, dcmqrscp_import, hosts_access, network_changes, profile_rows, snapshot
+from archive.registry import changes, dcmqrscp_import, network_changes, profile_rows, snapshot
 from archive.registry.association_profiles import AssociationProfile
 from archive.registry.dcmqrscp_config import DcmqrscpConfig
 from archive.registry.dcmqrscp_rows import Site
@@ -40,8 +40,6 @@ log = logging.getLogger(__name__)
 DATA_FOLDER = ".archive"
 # dcmqrscp's own index, which is not read, and our data.
 NO_IMAGES = frozenset({"index.dat", DATA_FOLDER})
-
-HOSTS_ALLOW, HOSTS_DENY = Path("/etc/hosts.allow"), Path("/etc/hosts.deny")
 
 
 def serve(given: CommandLine) -> int:
@@ -104,7 +102,7 @@ def _bring(
     profiles: tuple[AssociationProfile, AssociationProfile] | None,
 ) -> None:
     """Make the rows what the file and the options say."""
-    network_rules = _network_rules() if asked.uses_host_rules else []
+    network_rules = hosts_files.rules(PROGRAM.name) if asked.uses_host_rules else []
 
     def work(connection: Connection) -> list[str]:
         changes.begin(connection)
@@ -133,19 +131,6 @@ def _profile(connection: Connection, profile: AssociationProfile) -> int:
     key = profile_rows.key_of(connection, profile.name)
     assert key is not None
     return key
-
-
-def _network_rules() -> list[tuple[bool, Any]]:
-    """The lines of hosts.allow and hosts.deny that speak of us; raises Misconfigured for those we cannot obey."""
-    rules = []
-    for path, accepts in ((HOSTS_ALLOW, True), (HOSTS_DENY, False)):
-        if not path.exists():
-            continue
-        lines, problems = hosts_access.parse(networks.read_hosts_file(path), PROGRAM.name, accepts=accepts)
-        for problem in problems:
-            raise Misconfigured(f"{path}, line {problem.number}: {problem.reason}")
-        rules += [(line.accepts, line.clients) for line in lines]
-    return rules
 
 
 def _index(database: Database, data: Path, site: Site) -> None:

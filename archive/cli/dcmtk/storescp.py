@@ -1,75 +1,141 @@
-"""`archive storescp`: receive into a folder, with the options of DCMTK's storescp."""
+"""`archive storescp`: receive into a folder, as a command line of DCMTK's storescp asks for."""
 
-import signal
-from dataclasses import dataclass
-from pathlib import Path
+import logging
+import sys
 
-from archive import __version__
-from archive.cli.dcmtk.face import OK, Face
-from archive.cli.dcmtk.general_options import general_options
-from archive.cli.dcmtk.options import CommandLine, Group, Option, Parameter, Program
-from archive.cli.dcmtk.transfer_syntax_options import PREFER_OPTIONS, accepted
+from archive.cli.dcmtk import receiving
+from archive.cli.dcmtk.face import OK
+from archive.cli.dcmtk.options import CommandLine
+from archive.cli.dcmtk.receiving import Ended, Speaker, Visit, Words, ending_with
+from archive.cli.dcmtk.storescp_options import PROGRAM, Events, FaultOptions, Files, Storescp, decide
 from archive.dimse.commands import CStoreRequest
 from archive.errors import Misconfigured
+from archive.lifecycle.discard import DiscardingSink
 from archive.registry.acceptance import RANKS
-from archive.server import listener
-from archive.server.listener import Port
-from archive.server.receiver import Receiver
-from archive.services import reception
+from archive.server.receiver import MOST_ASSOCIATIONS, Receiver
+from archive.services.faults import Faults, FaultySink
 from archive.services.reception import Terms
 from archive.storage.file_names import DefaultNames
-from archive.storage.folder import FolderSink
+from archive.storage.folder import FolderSink, Naming
+from archive.storage.sink import InstanceSink, Outcome
 from archive.upper_layer.association import Association, Timeouts
 
-PROGRAM = Program(
-    name="storescp",
-    description="DICOM storage (C-STORE) SCP",
-    version=__version__,
-    parameters=(Parameter("port", "tcp/ip port number to listen on", low=0, high=65535),),
-    groups=(
-        general_options(),
-        Group("network options:", PREFER_OPTIONS),
-        Group(
-            "output options:",
-            (
-                Option(
-                    "--output-directory",
-                    "-od",
-                    "write received objects to existing directory d",
-                    values=1,
-                    value_help='[d]irectory: string (default: ".")',
-                ),
-            ),
-        ),
-    ),
+log = logging.getLogger(__name__)
+
+_FAILED = 1  # every error of storescp
+_WORDS = Words(
+    association="Association Received",
+    request="Parameters:",
+    released="Association Release",
+    aborted="Association Aborted",
+    echo="Received Echo Request (MsgID {message_id})",
+    store="Received Store Request (MsgID {message_id}, {modality})",
+    stored="storing DICOM file: {file}",
+    replaced="DICOM file already exists, overwriting: {file}",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Visitor:
-    sink: FolderSink
-
-    def answered(self, request: CStoreRequest, code: int) -> None:
-        """Nothing follows."""
 
 
 def receive(given: CommandLine) -> int:
     """Receive until a signal ends it; the exit code."""
-    folder = Path(given.value("--output-directory") or ".")
-    if not folder.is_dir():
-        raise Misconfigured(f"specified output directory does not exist: {folder}")
-    terms = Terms(ranks=RANKS[accepted(given)])
-    naming = DefaultNames(folder)
-
-    def serve(association: Association) -> None:
-        reception.serve(association, _Visitor(FolderSink(folder, naming, association.proposal.calling_ae_title)))
-
-    ports = [Port(each, False) for each in listener.bind(["0.0.0.0"], int(given.parameters[0]))]  # noqa: S104
-    receiver = Receiver(ports, terms.decide, serve, Timeouts(idle=None, dimse=None))
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: receiver.stop())
-    receiver.run()
-    return OK
+    try:
+        return _receive(given)
+    except Ended as ended:
+        log.critical("%s", ended)
+        return ended.code
 
 
-storescp = Face(PROGRAM, receive)
+def _receive(given: CommandLine) -> int:
+    sockets = receiving.sockets_of_others(given.has("--inetd"))
+    if not given.arguments and not sockets:
+        sys.stdout.write(PROGRAM.help)
+        return OK
+    asked = decide(given, is_verbose=receiving.is_verbose())
+    if asked.port is None and not sockets:
+        raise Misconfigured("Missing parameter port")
+    if asked.port is not None and sockets:
+        log.warning("Parameter port not required in inetd mode")
+    with ending_with(_FAILED):
+        terms = _terms(asked)
+        if not asked.ignores_stores:
+            _check(asked)
+        receiving.check_folder(asked.files.folder, is_written=not asked.ignores_stores)
+        sockets = sockets or receiving.listen(asked.port or 0, asked.ip_version)
+        connect = receiving.connect_by(asked.tls)
+        welcomes = receiving.welcomes(PROGRAM.name, asked.uses_host_rules)
+    speaker = Speaker(_WORDS, asked.shows_contexts, asked.max_pdu_bytes, asked.looks_up_hosts, asked.title)
+    receiver = Receiver(
+        receiving.deciding(speaker, terms),
+        receiving.serving(speaker, lambda association: _visit(asked, association, receiver)),
+        _timeouts(asked),
+        connect=connect,
+        welcomes=welcomes,
+        most=1 if asked.is_single_process else asked.max_associations or MOST_ASSOCIATIONS,
+    )
+    return receiving.receive(receiver, sockets)
+
+
+def _terms(asked: Storescp) -> Terms:
+    return Terms(
+        ranks=RANKS[asked.accept],
+        profile=receiving.acceptance(asked.profile),
+        is_promiscuous=asked.is_promiscuous,
+        refuses=asked.refuses,
+        requires_implementation_uid=asked.requires_implementation_uid,
+        max_pdu_bytes=asked.max_pdu_bytes,
+    )
+
+
+def _timeouts(asked: Storescp) -> Timeouts:
+    """A peer may be idle between two operations for ever, as with storescp."""
+    silence = asked.socket_timeout if asked.socket_timeout > 0 else None
+    return Timeouts(acse=asked.acse_timeout, dimse=asked.dimse_timeout or silence, idle=None)
+
+
+# What becomes of instances: the names and folders of files, how they are written, and what happens after
+
+
+def _check(asked: Storescp) -> None:
+    """Raise Misconfigured for what cannot be done."""
+    _naming(asked.files)
+    if asked.output.is_anew or not asked.output.has_file_meta:
+        raise Misconfigured("files are written as received only, with File Meta Information")
+    if asked.events != Events():
+        raise Misconfigured("no command is run, and no file renamed")
+
+
+def _naming(files: Files) -> Naming:
+    if files.naming != "default" or files.sorting is not None:
+        raise Misconfigured("files have their default names only, in one folder")
+    return DefaultNames(files.folder, files.extension)
+
+
+class _Visit(Visit):
+    """An association, and what happens after each store."""
+
+    faulty: FaultySink | None = None
+
+    def answered(self, request: CStoreRequest, code: int, outcome: Outcome | None) -> None:
+        """The response is sent."""
+        super().answered(request, code, outcome)
+        if self.faulty is not None:
+            self.faulty.after()
+
+
+def _visit(asked: Storescp, association: Association, receiver: Receiver) -> _Visit:
+    visit = _Visit(association, _WORDS, DiscardingSink(), asked.files.folder)
+    if not asked.ignores_stores:
+        title = association.proposal.calling_ae_title
+        visit.sink = FolderSink(asked.files.folder, _naming(asked.files), title, visit.kept)
+    if asked.faults != FaultOptions():
+        visit.sink = visit.faulty = _faulty(asked.faults, visit.sink, association, receiver)
+    return visit
+
+
+def _faulty(faults: FaultOptions, sink: InstanceSink, association: Association, receiver: Receiver) -> FaultySink:
+    which = Faults(
+        sleep_during=faults.sleep_during,
+        sleep_after=faults.sleep_after,
+        aborts_during=faults.aborts_during,
+        aborts_after=faults.aborts_after,
+    )
+    return FaultySink(sink, which, association, receiver.stopping.wait)

@@ -1,0 +1,109 @@
+"""`archive dcmrecv`: receive into a folder, as a command line of DCMTK's dcmrecv asks for."""
+
+import logging
+import sys
+
+from archive.cli.dcmtk import receiving
+from archive.cli.dcmtk.dcmrecv_options import PROGRAM, Dcmrecv, Files, decide
+from archive.cli.dcmtk.face import OK
+from archive.cli.dcmtk.options import CommandLine
+from archive.cli.dcmtk.receiving import Ended, Speaker, Visit, Words, ending_with
+from archive.errors import Misconfigured
+from archive.lifecycle.discard import DiscardingSink
+from archive.registry.acceptance import RANKS
+from archive.server.receiver import MOST_ASSOCIATIONS, Receiver
+from archive.services.reception import Terms
+from archive.storage.file_names import DefaultNames
+from archive.storage.folder import FolderSink, Naming
+from archive.upper_layer.association import Association, Timeouts
+
+log = logging.getLogger(__name__)
+
+# Exit codes, as dcmrecv's page lists them.
+INVALID_OUTPUT_DIRECTORY = 45
+CANNOT_LISTEN = 64
+INVALID_ASSOCIATION_CONFIG = 66
+CANNOT_CREATE_TRANSPORT_LAYER = 71
+
+DEFAULT_SOCKET_TIMEOUT = 60  # seconds; that of DCMTK's library
+_WORDS = Words(
+    association="Association Received {host}: {calling} -> {called}",
+    request="Incoming Association Request:",
+    released="Received Association Release Request",
+    aborted="Received Association Abort Request",
+    echo="Received C-ECHO Request (MsgID {message_id})",
+    store="Received C-STORE Request (MsgID {message_id})",
+    stored="Stored received object to file: {file}",
+    replaced="file already exists, overwriting: {file}",
+    answer="Sending C-STORE Response ({status})",
+)
+
+
+def receive(given: CommandLine) -> int:
+    """Receive until a signal ends it; the exit code."""
+    try:
+        return _receive(given)
+    except Ended as ended:
+        log.critical("%s", ended)
+        return ended.code
+
+
+def _receive(given: CommandLine) -> int:
+    sockets = receiving.sockets_of_others(is_inetd=False)
+    if not given.arguments and not sockets:
+        sys.stdout.write(PROGRAM.help)
+        return OK
+    asked = decide(given, is_verbose=receiving.is_verbose())
+    if asked.port is None and not sockets:
+        raise Misconfigured("Missing parameter port")
+    if asked.port is not None and sockets:
+        log.warning("Parameter port not required with a socket of systemd")
+    log.info("configuring service class provider ...")
+    with ending_with(INVALID_ASSOCIATION_CONFIG, "cannot load association configuration: "):
+        terms = _terms(asked)
+    with ending_with(INVALID_OUTPUT_DIRECTORY, "cannot specify output directory: "):
+        receiving.check_folder(asked.files.folder, is_written=True)
+    log.info("starting service class provider and listening ...")
+    with ending_with(CANNOT_CREATE_TRANSPORT_LAYER):
+        connect = receiving.connect_by(asked.tls)
+    with ending_with(CANNOT_LISTEN, f"cannot start SCP and listen on port {asked.port}: "):
+        sockets = sockets or receiving.listen(asked.port or 0, asked.ip_version)
+    speaker = Speaker(_WORDS, asked.shows_contexts, asked.max_pdu_bytes, asked.looks_up_hosts, asked.title)
+    receiver = Receiver(
+        receiving.deciding(speaker, terms),
+        receiving.serving(speaker, lambda association: _visit(asked, association)),
+        # The time for DIMSE messages is that for the next command, too, as with dcmrecv.
+        Timeouts(asked.acse_timeout, asked.dimse_timeout or DEFAULT_SOCKET_TIMEOUT, idle=asked.dimse_timeout),
+        connect=connect,
+        most=1 if asked.is_single_process else MOST_ASSOCIATIONS,
+    )
+    return receiving.receive(receiver, sockets)
+
+
+def _terms(asked: Dcmrecv) -> Terms:
+    """Without a profile all that can be stored is accepted; dcmrecv accepts nothing but C-ECHO then."""
+    return Terms(
+        ranks=RANKS["all"],
+        profile=receiving.acceptance(asked.profile),
+        only_title=asked.title,
+        keeps_verification=True,
+        requires_context=True,
+        max_pdu_bytes=asked.max_pdu_bytes,
+    )
+
+
+# What becomes of instances: the names and folders of files, and how they are written
+
+
+def _naming(files: Files) -> Naming:
+    if files.naming != "default" or files.has_series_date_folders:
+        raise Misconfigured("files have their default names only, in one folder")
+    return DefaultNames(files.folder, files.extension)
+
+
+def _visit(asked: Dcmrecv, association: Association) -> Visit:
+    visit = Visit(association, _WORDS, DiscardingSink(), asked.files.folder)
+    if asked.storage != "ignore":
+        title = association.proposal.calling_ae_title
+        visit.sink = FolderSink(asked.files.folder, _naming(asked.files), title, visit.kept)
+    return visit

@@ -1,0 +1,19 @@
+"""Statuses of DIMSE responses in the words of DCMTK's programs; pure."""
+
+from archive.dimse import status
+
+_STORE = {
+    status.SUCCESS: "Success",
+    status.SOP_CLASS_NOT_SUPPORTED: "Refused: SOPClassNotSupported",
+    status.STORE_COERCION_OF_DATA_ELEMENTS: "Warning: CoercionOfDataElements",
+    status.STORE_DATA_SET_DOES_NOT_MATCH_SOP_CLASS_WARNING: "Warning: DataSetDoesNotMatchSOPClass",
+    status.STORE_ELEMENTS_DISCARDED: "Warning: ElementsDiscarded",
+}
+_STORE_BY_HIGH_BYTE = {0xA7: "Refused: OutOfResources", 0xA9: "Error: DataSetDoesNotMatchSOPClass"}
+
+
+def of_store(code: int) -> str:
+    """What a status of C-STORE is called (PS3.4 table B.2-1)."""
+    if code >> 12 == 0xC:
+        return "Error: CannotUnderstand"
+    return _STORE.get(code) or _STORE_BY_HIGH_BYTE.get(code >> 8) or f"Unknown Status: 0x{code:x}"
