@@ -37,7 +37,8 @@ class FaultySink:
     sink: InstanceSink
     faults: Faults
     association: Association
-    sleep: Callable[[float], object]
+    sleep: Callable[[float], bool]
+    """Sleeps so many seconds, and tells whether it was woken because all is to end."""
 
     @contextmanager
     def begin(self, sop_class_uid: str, sop_instance_uid: str, transfer_syntax: str) -> Iterator[IncomingInstance]:
@@ -47,7 +48,8 @@ class FaultySink:
 
     def after(self) -> None:
         """The response to a store is sent."""
-        self.sleep(self.faults.sleep_after)
+        if self.faults.sleep_after:
+            self.sleep(self.faults.sleep_after)
 
 
 class _FaultyIncoming:
@@ -73,7 +75,8 @@ class _FaultyIncoming:
         self._is_begun = True
         if self._sink.faults.aborts_during:
             self._abort()
-        self._sink.sleep(self._sink.faults.sleep_during)
+        if self._sink.faults.sleep_during and self._sink.sleep(self._sink.faults.sleep_during):
+            raise ConnectionLost("The archive ended the association.")
 
     def _abort(self) -> NoReturn:
         log.info("ABORT initiated (due to command line options)")

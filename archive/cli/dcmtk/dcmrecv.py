@@ -11,6 +11,7 @@ from archive.cli.dcmtk.receiving import Ended, Speaker, Visit, Words, ending_wit
 from archive.errors import Misconfigured
 from archive.lifecycle.discard import DiscardingSink
 from archive.registry.acceptance import RANKS
+from archive.server import inherited
 from archive.server.receiver import MOST_ASSOCIATIONS, Receiver
 from archive.services.reception import Terms
 from archive.storage.file_names import DefaultNames
@@ -49,7 +50,7 @@ def receive(given: CommandLine) -> int:
 
 
 def _receive(given: CommandLine) -> int:
-    sockets = receiving.sockets_of_others(is_inetd=False)
+    sockets = inherited.passed()
     if not given.arguments and not sockets:
         sys.stdout.write(PROGRAM.help)
         return OK

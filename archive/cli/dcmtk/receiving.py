@@ -32,8 +32,6 @@ from archive.upper_layer.proposal import Agreement, Proposal, Rejection
 
 log = logging.getLogger(__name__)
 
-_INETD_FAILED = 99
-
 
 class Ended(Exception):
     """The face cannot go on: what is said about it, and the exit code."""
@@ -101,16 +99,12 @@ def welcomes(daemon: str, uses_host_rules: bool) -> Welcome:
 # Sockets
 
 
-def sockets_of_others(is_inetd: bool) -> Inherited:
-    """What inetd or systemd passes to us. Raises Ended, Misconfigured."""
-    if not is_inetd:
-        return inherited.passed()
+def connection_of_inetd() -> Inherited:
+    """The connection at standard input; nothing where there is none."""
     try:
         return Inherited(connection=inherited.standard_input())
-    except OSError as error:
-        raise Ended(
-            f"--inetd: there is no connection at standard input: {error.strerror or error}", _INETD_FAILED
-        ) from error
+    except OSError:
+        return Inherited()
 
 
 def listen(port: int, version: IpVersion) -> Inherited:

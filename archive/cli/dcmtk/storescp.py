@@ -12,6 +12,7 @@ from archive.dimse.commands import CStoreRequest
 from archive.errors import Misconfigured
 from archive.lifecycle.discard import DiscardingSink
 from archive.registry.acceptance import RANKS
+from archive.server import inherited
 from archive.server.receiver import MOST_ASSOCIATIONS, Receiver
 from archive.services.faults import Faults, FaultySink
 from archive.services.reception import Terms
@@ -22,7 +23,8 @@ from archive.upper_layer.association import Association, Timeouts
 
 log = logging.getLogger(__name__)
 
-_FAILED = 1  # every error of storescp
+_FAILED = 1  # every error of storescp, but for this one
+_INETD_FAILED = 99
 _WORDS = Words(
     association="Association Received",
     request="Parameters:",
@@ -45,11 +47,14 @@ def receive(given: CommandLine) -> int:
 
 
 def _receive(given: CommandLine) -> int:
-    sockets = receiving.sockets_of_others(given.has("--inetd"))
+    # Before anything is said: standard error may be the connection.
+    sockets = receiving.connection_of_inetd() if given.has("--inetd") else inherited.passed()
     if not given.arguments and not sockets:
         sys.stdout.write(PROGRAM.help)
         return OK
     asked = decide(given, is_verbose=receiving.is_verbose())
+    if asked.is_inetd and not sockets:
+        raise Ended("--inetd: there is no connection at standard input", _INETD_FAILED)
     if asked.port is None and not sockets:
         raise Misconfigured("Missing parameter port")
     if asked.port is not None and sockets:
