@@ -53,6 +53,7 @@ def _stream(descriptor: int) -> Socket:
     except OSError as error:
         raise Misconfigured(f"systemd passes {descriptor}, which is no socket: {error.strerror}") from error
     if found.type != socket.SOCK_STREAM:
+        found.close()
         raise Misconfigured(f"systemd passes {descriptor}, which is no stream socket; use ListenStream=")
     os.set_inheritable(descriptor, False)
     return found

@@ -47,8 +47,6 @@ class Terms:
     """The called AE title that is asked for; None takes every one."""
     is_promiscuous: bool = False
     """Whether classes that nobody has heard of are taken for storage classes."""
-    keeps_verification: bool = False
-    """Whether Verification is accepted beside a profile that does not name it."""
     refuses: bool = False
     requires_implementation_uid: bool = False
     requires_context: bool = False
@@ -88,8 +86,6 @@ class Terms:
         """The transfer syntaxes that are accepted for it; None: it is not accepted."""
         is_unheard_of = abstract_syntax not in uids.STORAGE_SOP_CLASSES and abstract_syntax not in uids.KNOWN_OTHER
         if self.profile is not None:
-            if abstract_syntax == uids.VERIFICATION and self.keeps_verification:
-                return self.profile.ranks.get(abstract_syntax, RANKS["implicit"])
             return self.profile.ranks.get(abstract_syntax)
         if abstract_syntax == uids.VERIFICATION:
             return self.ranks

@@ -4,10 +4,10 @@ import logging
 import sys
 
 from archive.cli.dcmtk import receiving
-from archive.cli.dcmtk.dcmrecv_options import PROGRAM, Dcmrecv, Files, decide
+from archive.cli.dcmtk.dcmrecv_options import PROGRAM, Dcmrecv, decide
 from archive.cli.dcmtk.face import OK
 from archive.cli.dcmtk.options import CommandLine
-from archive.cli.dcmtk.receiving import Ended, Speaker, Visit, Words, ending_with
+from archive.cli.dcmtk.receiving import Ended, Sinks, Speaker, Visit, Words, ending_with
 from archive.errors import Misconfigured
 from archive.lifecycle.discard import DiscardingSink
 from archive.registry.acceptance import RANKS
@@ -15,7 +15,7 @@ from archive.server import inherited
 from archive.server.receiver import MOST_ASSOCIATIONS, Receiver
 from archive.services.reception import Terms
 from archive.storage.file_names import DefaultNames
-from archive.storage.folder import FolderSink, Naming
+from archive.storage.folder import FolderSink
 from archive.upper_layer.association import Association, Timeouts
 
 log = logging.getLogger(__name__)
@@ -64,6 +64,7 @@ def _receive(given: CommandLine) -> int:
         terms = _terms(asked)
     with ending_with(INVALID_OUTPUT_DIRECTORY, "cannot specify output directory: "):
         receiving.check_folder(asked.files.folder, is_written=True)
+    sinks = _sinks(asked)
     log.info("starting service class provider and listening ...")
     with ending_with(CANNOT_CREATE_TRANSPORT_LAYER):
         connect = receiving.connect_by(asked.tls)
@@ -72,7 +73,7 @@ def _receive(given: CommandLine) -> int:
     speaker = Speaker(_WORDS, asked.shows_contexts, asked.max_pdu_bytes, asked.looks_up_hosts, asked.title)
     receiver = Receiver(
         receiving.deciding(speaker, terms),
-        receiving.serving(speaker, lambda association: _visit(asked, association)),
+        receiving.serving(speaker, lambda association: _visit(asked, sinks, association)),
         # The time for DIMSE messages is that for the next command, too, as with dcmrecv.
         Timeouts(asked.acse_timeout, asked.dimse_timeout or DEFAULT_SOCKET_TIMEOUT, idle=asked.dimse_timeout),
         connect=connect,
@@ -87,7 +88,6 @@ def _terms(asked: Dcmrecv) -> Terms:
         ranks=RANKS["all"],
         profile=receiving.acceptance(asked.profile),
         only_title=asked.title,
-        keeps_verification=True,
         requires_context=True,
         max_pdu_bytes=asked.max_pdu_bytes,
     )
@@ -96,15 +96,18 @@ def _terms(asked: Dcmrecv) -> Terms:
 # What becomes of instances: the names and folders of files, and how they are written
 
 
-def _naming(files: Files) -> Naming:
-    if files.naming != "default" or files.has_series_date_folders:
-        raise Misconfigured("files have their default names only, in one folder")
-    return DefaultNames(files.folder, files.extension)
+def _sinks(asked: Dcmrecv) -> Sinks:
+    """What associations store into; raises Misconfigured."""
+    if asked.storage == "ignore":
+        return lambda _title, _kept: DiscardingSink()
+    files = asked.files
+    if files.naming != "default" or files.has_series_date_folders or asked.storage == "normal":
+        raise Misconfigured("files have their default names only, in one folder, and are as received")
+    naming = DefaultNames(files.folder, files.extension)
+    return lambda title, kept: FolderSink(files.folder, naming, title, kept)
 
 
-def _visit(asked: Dcmrecv, association: Association) -> Visit:
+def _visit(asked: Dcmrecv, sinks: Sinks, association: Association) -> Visit:
     visit = Visit(association, _WORDS, DiscardingSink(), asked.files.folder)
-    if asked.storage != "ignore":
-        title = association.proposal.calling_ae_title
-        visit.sink = FolderSink(asked.files.folder, _naming(asked.files), title, visit.kept)
+    visit.sink = sinks(association.proposal.calling_ae_title, visit.kept)
     return visit

@@ -33,6 +33,10 @@ from archive.upper_layer.proposal import Agreement, Proposal, Rejection
 log = logging.getLogger(__name__)
 
 
+Sinks = Callable[[str, Callable[[Received, Path], None]], InstanceSink]
+"""What an association stores into: by the calling AE title, and who is told of each file that has its name."""
+
+
 class Ended(Exception):
     """The face cannot go on: what is said about it, and the exit code."""
 

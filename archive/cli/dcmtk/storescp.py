@@ -6,8 +6,8 @@ import sys
 from archive.cli.dcmtk import receiving
 from archive.cli.dcmtk.face import OK
 from archive.cli.dcmtk.options import CommandLine
-from archive.cli.dcmtk.receiving import Ended, Speaker, Visit, Words, ending_with
-from archive.cli.dcmtk.storescp_options import PROGRAM, Events, FaultOptions, Files, Storescp, decide
+from archive.cli.dcmtk.receiving import Ended, Sinks, Speaker, Visit, Words, ending_with
+from archive.cli.dcmtk.storescp_options import PROGRAM, Events, FaultOptions, Storescp, decide
 from archive.dimse.commands import CStoreRequest
 from archive.errors import Misconfigured
 from archive.lifecycle.discard import DiscardingSink
@@ -17,7 +17,7 @@ from archive.server.receiver import MOST_ASSOCIATIONS, Receiver
 from archive.services.faults import Faults, FaultySink
 from archive.services.reception import Terms
 from archive.storage.file_names import DefaultNames
-from archive.storage.folder import FolderSink, Naming
+from archive.storage.folder import FolderSink
 from archive.storage.sink import InstanceSink, Outcome
 from archive.upper_layer.association import Association, Timeouts
 
@@ -59,18 +59,19 @@ def _receive(given: CommandLine) -> int:
         raise Misconfigured("Missing parameter port")
     if asked.port is not None and sockets:
         log.warning("Parameter port not required in inetd mode")
+    if asked.events != Events():
+        raise Misconfigured("no command is run, and no file renamed")
     with ending_with(_FAILED):
         terms = _terms(asked)
-        if not asked.ignores_stores:
-            _check(asked)
         receiving.check_folder(asked.files.folder, is_written=not asked.ignores_stores)
+        sinks = _sinks(asked)
         sockets = sockets or receiving.listen(asked.port or 0, asked.ip_version)
         connect = receiving.connect_by(asked.tls)
         welcomes = receiving.welcomes(PROGRAM.name, asked.uses_host_rules)
     speaker = Speaker(_WORDS, asked.shows_contexts, asked.max_pdu_bytes, asked.looks_up_hosts, asked.title)
     receiver = Receiver(
         receiving.deciding(speaker, terms),
-        receiving.serving(speaker, lambda association: _visit(asked, association, receiver)),
+        receiving.serving(speaker, lambda association: _visit(asked, sinks, association, receiver)),
         _timeouts(asked),
         connect=connect,
         welcomes=welcomes,
@@ -96,22 +97,21 @@ def _timeouts(asked: Storescp) -> Timeouts:
     return Timeouts(acse=asked.acse_timeout, dimse=asked.dimse_timeout or silence, idle=None)
 
 
-# What becomes of instances: the names and folders of files, how they are written, and what happens after
+# What becomes of instances: the names and folders of files, and how they are written
 
 
-def _check(asked: Storescp) -> None:
-    """Raise Misconfigured for what cannot be done."""
-    _naming(asked.files)
-    if asked.output.is_anew or not asked.output.has_file_meta:
-        raise Misconfigured("files are written as received only, with File Meta Information")
-    if asked.events != Events():
-        raise Misconfigured("no command is run, and no file renamed")
+def _sinks(asked: Storescp) -> Sinks:
+    """What associations store into; raises Misconfigured."""
+    if asked.ignores_stores:
+        return lambda _title, _kept: DiscardingSink()
+    files, output = asked.files, asked.output
+    if files.naming != "default" or files.sorting is not None or output.is_anew or not output.has_file_meta:
+        raise Misconfigured("files have their default names only, in one folder, and are as received")
+    naming = DefaultNames(files.folder, files.extension)
+    return lambda title, kept: FolderSink(files.folder, naming, title, kept)
 
 
-def _naming(files: Files) -> Naming:
-    if files.naming != "default" or files.sorting is not None:
-        raise Misconfigured("files have their default names only, in one folder")
-    return DefaultNames(files.folder, files.extension)
+# What happens after a store
 
 
 class _Visit(Visit):
@@ -126,11 +126,9 @@ class _Visit(Visit):
             self.faulty.after()
 
 
-def _visit(asked: Storescp, association: Association, receiver: Receiver) -> _Visit:
+def _visit(asked: Storescp, sinks: Sinks, association: Association, receiver: Receiver) -> _Visit:
     visit = _Visit(association, _WORDS, DiscardingSink(), asked.files.folder)
-    if not asked.ignores_stores:
-        title = association.proposal.calling_ae_title
-        visit.sink = FolderSink(asked.files.folder, _naming(asked.files), title, visit.kept)
+    visit.sink = sinks(association.proposal.calling_ae_title, visit.kept)
     if asked.faults != FaultOptions():
         visit.sink = visit.faulty = _faulty(asked.faults, visit.sink, association, receiver)
     return visit
