@@ -18,7 +18,8 @@ from archive.server.receiver import Receiver
 from archive.services import reception
 from archive.services.reception import Terms
 from archive.storage.file_names import DefaultNames
-from archive.storage.folder import FolderSink
+from archive.storage.folder import OutputFolder
+from archive.storage.output import Output, OutputSink
 from archive.upper_layer.association import Association, Timeouts
 
 PROGRAM = Program(
@@ -47,7 +48,7 @@ PROGRAM = Program(
 
 @dataclass(frozen=True, slots=True)
 class _Visitor:
-    sink: FolderSink
+    sink: OutputSink
 
     def answered(self, request: CStoreRequest, code: int) -> None:
         """Nothing follows."""
@@ -59,10 +60,10 @@ def receive(given: CommandLine) -> int:
     if not folder.is_dir():
         raise Misconfigured(f"specified output directory does not exist: {folder}")
     terms = Terms(ranks=RANKS[accepted(given)])
-    naming = DefaultNames(folder)
+    output = Output(OutputFolder(folder), DefaultNames())
 
     def serve(association: Association) -> None:
-        reception.serve(association, _Visitor(FolderSink(folder, naming, association.proposal.calling_ae_title)))
+        reception.serve(association, _Visitor(output.sink(association.proposal.calling_ae_title)))
 
     ports = [Port(each, False) for each in listener.bind(["0.0.0.0"], int(given.parameters[0]))]  # noqa: S104
     receiver = Receiver(ports, terms.decide, serve, Timeouts(idle=None, dimse=None))
