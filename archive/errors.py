@@ -157,6 +157,10 @@ class UnreadableDataSet(Failed):
     """The data set cannot be read."""
 
 
+class Unsortable(UnreadableDataSet):
+    """The instance cannot be sorted into a folder."""
+
+
 class UnreadableFile(Failed):
     """A stored file cannot be read."""
 

@@ -49,8 +49,12 @@ class Disk:
 
 
 def error_of(error: OSError, path: str) -> Failed | Refused:
-    """OutOfResources where the disk has no room for the file at `path`, else DiskFailed."""
-    kind = OutOfResources if error.errno in _NO_ROOM else DiskFailed
-    return kind(
-        "The disk of the area is full" if kind is OutOfResources else None, path=str(path), reason=error.strerror
-    )
+    """OutOfResources where the disk of an area has no room for the file at `path`, else DiskFailed."""
+    if has_no_room(error):
+        return OutOfResources("The disk of the area is full", path=path, reason=error.strerror)
+    return DiskFailed(path=path, reason=error.strerror)
+
+
+def has_no_room(error: OSError) -> bool:
+    """Whether the disk is full, and does not fail otherwise."""
+    return error.errno in _NO_ROOM

@@ -1,145 +1,166 @@
-"""A plain folder to store into: file names as DCMTK's programs give them, and each file whole or not there.
+"""A folder to receive into, and files in it: each under its name when it is whole, or not there.
 
-A file is written without a name (O_TMPFILE), in the folder in which it will be, and gets its name when it is whole.
-Nothing is synced: who wants that an answer means kept has an archive for it.
+Where the file system knows files without a name, what is cut short leaves nothing behind; where it does not, at most a
+hidden file. Nothing is synced: who wants that an answer means kept has an archive for it. Modes of files and folders
+are left to the umask, as by DCMTK's programs.
+
+Names come from others; here they are held to one rule: whatever it is called, no file lies outside of the folder. What
+leads there may be a symbolic link, what lies below may not.
 """
 
 import errno
+import mmap
 import os
-from collections.abc import Callable
+import threading
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import BinaryIO, Self
 
-from archive.dicom import header, part10
-from archive.dicom.header import Header
-from archive.errors import DataSetMismatch, DiskFailed, Failed, OutOfResources, Refused, UnreadableDataSet
+from archive.storage import nameless
 from archive.storage.sink import Outcome
 
-HEAD_BYTES = 65_536  # kept in memory to be scanned
-_FILE_MODE = 0o666  # less the umask, as other programs that write files
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_FILE_MODE = 0o666  # less the umask
+_FOLDER_MODE = 0o777
+_OPEN_FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+
+# What link(2) says where the file system knows one name for a file only.
+_NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS})
+
+_one_at_a_time = threading.Lock()  # where there are no links: who has seen that a name is free has it
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
-    """What is known of an instance when it is given a name."""
+class OutputFolder:
+    """The folder; looked up by its path again and again, so that another may be put in its place."""
 
-    sop_class_uid: str
-    sop_instance_uid: str
-    header: Header
+    def __init__(self, path: Path, *, has_nameless_files: bool = nameless.IS_KNOWN) -> None:
+        self.path = path
+        self._text = str(path)  # a Path costs as much as a system call
+        self._has_nameless_files = has_nameless_files
+
+    def create(self) -> "OutputFile":
+        """A new file that has no name, or a hidden one; raises OSError."""
+        if self._has_nameless_files:
+            descriptor = nameless.create(self._text, _FILE_MODE)
+            if descriptor is not None:
+                return OutputFile(descriptor, None)
+            self._has_nameless_files = False
+        hidden = f"{self._text}/{_hidden_name()}"
+        return OutputFile(os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _FILE_MODE), hidden)
+
+    def open(self, subfolder: str) -> int:
+        """A descriptor of the subfolder, or of the folder itself by an empty name; the caller closes it.
+
+        Raises OSError, and FileNotFoundError where one or the other is missing.
+        """
+        descriptor = os.open(self._text, _OPEN_FOLDER)
+        for name in subfolder.split("/") if subfolder else ():
+            above = descriptor
+            try:
+                descriptor = os.open(_name(name), _OPEN_FOLDER | os.O_NOFOLLOW, dir_fd=above)
+            finally:
+                os.close(above)
+        return descriptor
+
+    def make(self, subfolder: str) -> bool:
+        """Make the subfolder and what leads to it; False if it was there. Raises OSError."""
+        above, _, name = subfolder.rpartition("/")
+        if above:
+            self.make(above)
+        below = self.open(above)
+        try:
+            os.mkdir(_name(name), _FOLDER_MODE, dir_fd=below)
+        except FileExistsError:
+            return False
+        finally:
+            os.close(below)
+        return True
 
 
-class Naming(Protocol):
-    """Where files go: below the output folder, never outside of it."""
+class OutputFile:
+    """A file while it is written; a context that leaves nothing of one that was not published."""
 
-    def path(self, received: Received) -> Path:
-        """The whole path of the file; the folder it lies in is there. Raises Refused or Failed."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class FolderSink:
-    """The InstanceSink of one association that stores into a folder."""
-
-    folder: Path
-    naming: Naming
-    source_ae_title: str
-    kept: Callable[[Received, Path], None] | None = None
-    """Told of each file that has its name."""
-
-    def begin(self, sop_class_uid: str, sop_instance_uid: str, transfer_syntax: str) -> "Incoming":
-        """Start receiving the instance that a request announces by these UIDs."""
-        return Incoming(self, sop_class_uid, sop_instance_uid, transfer_syntax)
-
-
-class Incoming:
-    """One instance while it is received; a context that leaves no trace unless `finish` returned."""
-
-    def __init__(self, sink: FolderSink, sop_class_uid: str, sop_instance_uid: str, transfer_syntax: str) -> None:
-        self._sink = sink
-        self._sop_class_uid = sop_class_uid
-        self._sop_instance_uid = sop_instance_uid
-        self._transfer_syntax = transfer_syntax
-        self._head = bytearray()
-        self._size_bytes = 0
-        self._descriptor: int | None = None
+    def __init__(self, descriptor: int, hidden: str | None) -> None:
+        """`hidden` is the path at which it lies; None where it has no name."""
+        self._descriptor = descriptor
+        self._hidden = hidden
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        self.close()
 
-    def write(self, fragment: memoryview) -> None:
-        """Append a piece of the data set; raises OutOfResources or DiskFailed."""
-        self._size_bytes += len(fragment)
+    def write(self, *buffers: bytes | bytearray | memoryview) -> None:
+        """Append the buffers; raises OSError."""
+        nameless.write(self._descriptor, *buffers)
+
+    def reader(self) -> BinaryIO:
+        """What has been written so far, from its beginning; it ends with the file. Reads raise DiskFailed."""
+        return nameless.reader(self._descriptor, self._hidden or "")
+
+    def mapped(self) -> mmap.mmap:
+        """What has been written so far, for reading; it ends with its last reference. Raises OSError."""
+        return mmap.mmap(self._descriptor, 0, access=mmap.ACCESS_READ)
+
+    def publish(self, name: str, folder: int, *, replaces: bool) -> Outcome:
+        """Give the whole file its name in the folder of this descriptor.
+
+        A file of that name is replaced in one step, or stays: then FileExistsError is raised. Raises OSError.
+        """
         try:
-            if self._descriptor is None:
-                flags = os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC
-                self._descriptor = os.open(self._sink.folder, flags, _FILE_MODE)
-                meta = part10.file_meta(
-                    self._sop_class_uid, self._sop_instance_uid, self._transfer_syntax, self._sink.source_ae_title
-                )
-                _write_all(self._descriptor, meta)
-            _write_all(self._descriptor, fragment)
-        except OSError as error:
-            raise _disk_error(error, self._sink.folder) from error
-        if len(self._head) < HEAD_BYTES:
-            self._head += fragment[: HEAD_BYTES - len(self._head)]
-
-    def finish(self) -> Outcome:
-        """Give the file its name; raises Refused or Failed, and then nothing is kept."""
-        if self._descriptor is None:
-            raise UnreadableDataSet("The data set is empty")
-        scanned = header.scan(bytes(self._head), self._transfer_syntax)
-        if scanned.sop_class_uid != self._sop_class_uid:
-            raise DataSetMismatch("The SOP Class UID is not that of the request", offending_element=0x00080016)
-        if scanned.sop_instance_uid != self._sop_instance_uid:
-            raise DataSetMismatch("The SOP Instance UID is not that of the request", offending_element=0x00080018)
-        received = Received(self._sop_class_uid, self._sop_instance_uid, scanned)
-        path = self._sink.naming.path(received)
+            self._link(_name(name), folder)
+        except FileExistsError:
+            if not replaces:
+                raise
+        else:
+            return Outcome.NEW
+        beside = _hidden_name()
+        self._link(beside, folder)
         try:
-            outcome = _publish(self._descriptor, path)
-        except OSError as error:
-            raise _disk_error(error, path) from error
-        if self._sink.kept is not None:
-            self._sink.kept(received, path)
-        return outcome
-
-
-def _write_all(descriptor: int, content: bytes | memoryview) -> None:
-    view = memoryview(content)
-    while view:
-        view = view[os.write(descriptor, view) :]
-
-
-def _publish(descriptor: int, path: Path) -> Outcome:
-    """Link the file to its name; one of that name is replaced in one step."""
-    try:
-        _link(descriptor, path)
-    except FileExistsError:
-        beside = path.with_name(f".{os.urandom(8).hex()}")
-        _link(descriptor, beside)
-        try:
-            beside.replace(path)
+            os.replace(beside, name, src_dir_fd=folder, dst_dir_fd=folder)
         except OSError:
             with suppress(OSError):
-                beside.unlink()
+                os.unlink(beside, dir_fd=folder)
             raise
         return Outcome.REPLACED
-    return Outcome.NEW
+
+    def _link(self, name: str, folder: int) -> None:
+        if self._hidden is None:
+            nameless.link(self._descriptor, name, below=folder)
+            return
+        try:
+            os.link(self._hidden, name, dst_dir_fd=folder, follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            self._rename(self._hidden, name, folder)
+
+    def _rename(self, hidden: str, name: str, folder: int) -> None:
+        with _one_at_a_time:
+            with suppress(FileNotFoundError):
+                os.stat(name, dir_fd=folder, follow_symlinks=False)
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
+            os.rename(hidden, name, dst_dir_fd=folder)
+        self._hidden = None
+
+    def close(self) -> None:
+        """Without a name there is nothing left of it."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+        if self._hidden is not None:
+            with suppress(FileNotFoundError):
+                os.unlink(self._hidden)  # noqa: PTH108 - a Path would cost as much again
+            self._hidden = None
 
 
-def _link(descriptor: int, path: Path) -> None:
-    # linkat(2) follows the link in /proc only when it is told a folder, which an absolute path then ignores.
-    os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=descriptor, follow_symlinks=True)
+def _hidden_name() -> str:
+    return f".{os.urandom(8).hex()}.part"
 
 
-def _disk_error(error: OSError, path: Path) -> Failed | Refused:
-    kind = OutOfResources if error.errno in _NO_ROOM else DiskFailed
-    return kind("The disk is full" if kind is OutOfResources else None, path=str(path), reason=error.strerror)
+def _name(name: str) -> str:
+    """The name of a file or folder, which leads nowhere else; raises OSError."""
+    if name in ("", ".", "..") or "/" in name or "\0" in name:
+        raise OSError(errno.EINVAL, "this cannot be the name of a file", name)
+    return name

@@ -5,7 +5,6 @@ crash cuts short leaves nothing behind. Nothing looks for it until a committed r
 no files without a name (NFS), a file has its final name from the beginning.
 """
 
-import errno
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,13 +14,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from archive.errors import DiskFailed, UnreadableFile
-from archive.storage import disk, paths
+from archive.storage import disk, nameless, paths
 from archive.storage.new_file import NewFile, make_durable
 from archive.storage.open_folder import OpenFolder
 from archive.storage.syncing import Syncer
-
-# What open(2) says of O_TMPFILE where the file system, or the kernel, does not know it.
-_NO_NAMELESS_FILES = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL})
 
 _FILE_MODE = 0o640  # patient data: the owner writes, the group may read
 
@@ -34,7 +30,7 @@ class LocalArea:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._ready_folder: OpenFolder | None = None
-        self._has_nameless_files = hasattr(os, "O_TMPFILE")
+        self._has_nameless_files = nameless.IS_KNOWN
 
     def create(self, *, is_durable: bool = True) -> NewFile:
         """Open a new file, and say whether it will be made durable; raises OutOfResources or DiskFailed."""
@@ -57,17 +53,13 @@ class LocalArea:
         """A file without a name; None where the file system has no such files."""
         if not self._has_nameless_files:
             return None
-        flags = os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC
         try:
-            return os.open(folder, flags, _FILE_MODE)
-        except OSError as error:
-            if error.errno == errno.ENOENT:  # somebody tidied the folder away
-                self.make_folder(folder)
-                return os.open(folder, flags, _FILE_MODE)
-            if error.errno not in _NO_NAMELESS_FILES:
-                raise
-            self._has_nameless_files = False
-            return None
+            descriptor = nameless.create(folder, _FILE_MODE)
+        except FileNotFoundError:  # somebody tidied the folder away
+            self.make_folder(folder)
+            descriptor = nameless.create(folder, _FILE_MODE)
+        self._has_nameless_files = descriptor is not None
+        return descriptor
 
     def _named(self, full: str, folder: str) -> int:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC

@@ -4,28 +4,22 @@
 (fsync(2), NOTES).
 """
 
-import io
 import mmap
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO, Self
+from typing import BinaryIO, Self
 
 from archive.errors import UnreadableFile
-from archive.storage import copying, disk
+from archive.storage import copying, disk, nameless
 from archive.storage.checksum import Checksum
 from archive.storage.open_folder import OpenFolder
 from archive.storage.syncing import Syncer
 
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
-
 # The disk begins with a long file while the rest of it is still to come, so that its sync has less to wait for.
 WRITE_BEHIND_BYTES = 131_072
-
-_READ_BYTES = 65_536  # at a time
 
 
 class NewFile:
@@ -62,24 +56,14 @@ class NewFile:
     def write(self, *buffers: bytes | bytearray | memoryview) -> None:
         """Append the buffers; raises OutOfResources or DiskFailed."""
         assert self._descriptor is not None
-        wanted = sum(map(len, buffers))
         try:
-            written = os.writev(self._descriptor, buffers)
-            if written < wanted:
-                self._write_all(b"".join(buffers)[written:])
+            self.size_bytes += nameless.write(self._descriptor, *buffers)
         except OSError as error:
             raise disk.error_of(error, self._full) from error
-        self.size_bytes += wanted
         for buffer in buffers:
             self._checksum.update(buffer)
         if self._is_durable and self.size_bytes - self._begun_bytes >= WRITE_BEHIND_BYTES:
             self.start_writing()
-
-    def _write_all(self, rest: bytes) -> None:
-        assert self._descriptor is not None
-        view = memoryview(rest)
-        while view:
-            view = view[os.write(self._descriptor, view) :]
 
     def copy(self, source: int, size_bytes: int, buffer: memoryview) -> None:
         """Append the first bytes of another open file, by way of a buffer from `copying.new_buffer`.
@@ -142,20 +126,16 @@ class NewFile:
         """Give the whole file its name; raises OutOfResources or DiskFailed."""
         if self._is_named:
             return
+        assert self._descriptor is not None
         try:
             try:
-                self._link()
+                nameless.link(self._descriptor, self._full)
             except FileNotFoundError:  # somebody tidied the folder away
                 self._folder = self._make_folder(self._folder.name)
-                self._link()
+                nameless.link(self._descriptor, self._full)
         except OSError as error:
             raise disk.error_of(error, self._full) from error
         self._is_named = True
-
-    def _link(self) -> None:
-        # linkat(2) follows the link in /proc only when it is told a folder, which an absolute path then ignores.
-        source = f"/proc/self/fd/{self._descriptor}"
-        os.link(source, self._full, src_dir_fd=self._folder.descriptor, follow_symlinks=True)
 
     def make_durable(self) -> None:
         """Return when the bytes and the name of a published file are on the disk; raises OutOfResources, DiskFailed."""
@@ -193,7 +173,7 @@ class NewFile:
     def reader(self) -> BinaryIO:
         """What has been written so far, from its beginning; it ends with the file. Reads raise DiskFailed."""
         assert self._descriptor is not None
-        return io.BufferedReader(_Written(self._descriptor, self._full), _READ_BYTES)
+        return nameless.reader(self._descriptor, self._full)
 
     def close(self) -> None:
         if self._descriptor is not None:
@@ -230,23 +210,3 @@ def make_durable(files: Iterable[NewFile], syncer: Syncer | None = None) -> None
         syncer.run_all(file.sync for file in files)
     for folder in {file.folder.name: file.folder for file in files}.values():
         folder.sync()
-
-
-class _Written(io.RawIOBase):
-    """Reads a file that is open for writing, at a position of its own."""
-
-    def __init__(self, descriptor: int, full: str) -> None:
-        self._descriptor = descriptor
-        self._full = full
-        self._position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: "WriteableBuffer", /) -> int:
-        try:
-            count = os.preadv(self._descriptor, [buffer], self._position)
-        except OSError as error:
-            raise disk.error_of(error, self._full) from error
-        self._position += count
-        return count

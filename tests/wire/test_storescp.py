@@ -619,8 +619,9 @@ def test_a_connection_of_inetd_is_served_and_no_other(
 ) -> None:
     ours, theirs = connected
     words = [*words_of(command, "storescp"), "-id", "-v", "-od", str(tmp_path)]
-    streams = {"stdout": theirs, "stderr": theirs} if is_all else {"stderr": subprocess.PIPE}
-    with subprocess.Popen(words, stdin=theirs, text=True, **streams) as process:
+    output = theirs.fileno() if is_all else None
+    error = theirs.fileno() if is_all else subprocess.PIPE
+    with subprocess.Popen(words, stdin=theirs.fileno(), stdout=output, stderr=error, text=True) as process:
         theirs.close()
         code, said = talk(ours, process)
 

@@ -8,14 +8,17 @@ from archive.cli.dcmtk.dcmrecv_options import PROGRAM, Dcmrecv, decide
 from archive.cli.dcmtk.face import OK
 from archive.cli.dcmtk.options import CommandLine
 from archive.cli.dcmtk.receiving import Ended, Sinks, Speaker, Visit, Words, ending_with
+from archive.dicom.normal import EncodingOptions
 from archive.errors import Misconfigured
 from archive.lifecycle.discard import DiscardingSink
 from archive.registry.acceptance import RANKS
 from archive.server import inherited
 from archive.server.receiver import MOST_ASSOCIATIONS, Receiver
 from archive.services.reception import Terms
-from archive.storage.file_names import DefaultNames
-from archive.storage.folder import FolderSink
+from archive.storage.file_names import DefaultNames, ShortUniqueNames, SystemTimeNames, UniqueNames
+from archive.storage.folder import OutputFolder
+from archive.storage.output import Output, Writing
+from archive.storage.subfolders import NoSubfolders, SeriesDateFolders
 from archive.upper_layer.association import Association, Timeouts
 
 log = logging.getLogger(__name__)
@@ -100,11 +103,15 @@ def _sinks(asked: Dcmrecv) -> Sinks:
     """What associations store into; raises Misconfigured."""
     if asked.storage == "ignore":
         return lambda _title, _kept: DiscardingSink()
-    files = asked.files
-    if files.naming != "default" or files.has_series_date_folders or asked.storage == "normal":
-        raise Misconfigured("files have their default names only, in one folder, and are as received")
-    naming = DefaultNames(files.folder, files.extension)
-    return lambda title, kept: FolderSink(files.folder, naming, title, kept)
+    return Output(
+        OutputFolder(asked.files.folder),
+        _NAMINGS[asked.files.naming](asked.files.extension),
+        SeriesDateFolders() if asked.files.has_series_date_folders else NoSubfolders(),
+        Writing(anew=EncodingOptions() if asked.storage == "normal" else None),
+    ).sink
+
+
+_NAMINGS = {"default": DefaultNames, "unique": UniqueNames, "short": ShortUniqueNames, "time": SystemTimeNames}
 
 
 def _visit(asked: Dcmrecv, sinks: Sinks, association: Association) -> Visit:

@@ -24,7 +24,7 @@ from archive.server.receiver import Connect, Receiver, Welcome
 from archive.services import reception
 from archive.services.lookups import Lookups
 from archive.services.reception import Terms
-from archive.storage.folder import Received
+from archive.storage.received import Received
 from archive.storage.sink import InstanceSink, Outcome
 from archive.upper_layer.association import Association
 from archive.upper_layer.connection import Connection

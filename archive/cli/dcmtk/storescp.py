@@ -2,12 +2,13 @@
 
 import logging
 import sys
+from dataclasses import replace
 
 from archive.cli.dcmtk import receiving
 from archive.cli.dcmtk.face import OK
 from archive.cli.dcmtk.options import CommandLine
 from archive.cli.dcmtk.receiving import Ended, Sinks, Speaker, Visit, Words, ending_with
-from archive.cli.dcmtk.storescp_options import PROGRAM, Events, FaultOptions, Storescp, decide
+from archive.cli.dcmtk.storescp_options import PROGRAM, Events, FaultOptions, Files, Storescp, decide
 from archive.dimse.commands import CStoreRequest
 from archive.errors import Misconfigured
 from archive.lifecycle.discard import DiscardingSink
@@ -16,9 +17,18 @@ from archive.server import inherited
 from archive.server.receiver import MOST_ASSOCIATIONS, Receiver
 from archive.services.faults import Faults, FaultySink
 from archive.services.reception import Terms
-from archive.storage.file_names import DefaultNames
-from archive.storage.folder import FolderSink
+from archive.storage.file_names import DefaultNames, TimeNames, UniqueNames
+from archive.storage.folder import OutputFolder
+from archive.storage.output import Output, Sorting, Writing
 from archive.storage.sink import InstanceSink, Outcome
+from archive.storage.subfolders import (
+    MOST_STUDIES,
+    NoSubfolders,
+    StudyFolders,
+    StudyUidFolders,
+    by_patient,
+    by_prefix,
+)
 from archive.upper_layer.association import Association, Timeouts
 
 log = logging.getLogger(__name__)
@@ -59,7 +69,7 @@ def _receive(given: CommandLine) -> int:
         raise Misconfigured("Missing parameter port")
     if asked.port is not None and sockets:
         log.warning("Parameter port not required in inetd mode")
-    if asked.events != Events():
+    if replace(asked.events, study_order="study") != Events():
         raise Misconfigured("no command is run, and no file renamed")
     with ending_with(_FAILED):
         terms = _terms(asked)
@@ -104,11 +114,29 @@ def _sinks(asked: Storescp) -> Sinks:
     """What associations store into; raises Misconfigured."""
     if asked.ignores_stores:
         return lambda _title, _kept: DiscardingSink()
-    files, output = asked.files, asked.output
-    if files.naming != "default" or files.sorting is not None or output.is_anew or not output.has_file_meta:
-        raise Misconfigured("files have their default names only, in one folder, and are as received")
-    naming = DefaultNames(files.folder, files.extension)
-    return lambda title, kept: FolderSink(files.folder, naming, title, kept)
+    written = asked.output
+    return Output(
+        OutputFolder(asked.files.folder),
+        _NAMINGS[asked.files.naming](asked.files.extension),
+        _sorting(asked.files, asked.events),
+        Writing(written.has_file_meta, written.encoding if written.is_anew else None),
+    ).sink
+
+
+_NAMINGS = {"default": DefaultNames, "unique": UniqueNames, "time": TimeNames}
+
+
+def _sorting(files: Files, events: Events) -> Sorting:
+    most_studies = 1 if events.study_order == "global" else MOST_STUDIES
+    match files.sorting:
+        case None:
+            return NoSubfolders()
+        case "timestamp":
+            return StudyFolders(by_prefix(files.sorting_prefix), most_studies=most_studies)
+        case "study":
+            return StudyUidFolders(files.sorting_prefix)
+        case "patient":
+            return StudyFolders(by_patient, most_studies=most_studies)
 
 
 # What happens after a store
