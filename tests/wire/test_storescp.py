@@ -1,11 +1,13 @@
 """`archive storescp` with DCMTK's clients and scripted peers, beside DCMTK's storescp."""
 
 import os
+import re
 import select
 import signal
 import socket
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from pydicom import dcmread
 from archive.dicom.transfer_syntax_presets import ACCEPT
 from scripts.background import Background, free_port
 from tests.fix_dcmtk import Dcmtk
-from tests.fix_instances import data_set_bytes, encoded, instance, write
+from tests.fix_instances import CT_SAMPLE, data_set_bytes, encoded, instance, write
 from tests.fix_tls import Authority, Identity
 from tests.wire.raw_messages import (
     BIG_ENDIAN,
@@ -114,6 +116,70 @@ def test_without_an_output_directory_files_go_where_it_was_started(tmp_path: Pat
 
     assert (tmp_path / f"{name_of()}.dcm").exists()
     assert f"I: storing DICOM file: ./{name_of()}.dcm" in process.output()
+
+
+@both
+@pytest.mark.parametrize(
+    "options, pattern",
+    [
+        ("-uf -fe .dcm", r"SC\.UID\.dcm"),
+        ("+uf", r"SC\.X\.1\.2\.276\.0\.7230010\.3\.1\.4\.[0-9.]+"),
+        ("-tn -fe _x", r"[0-9]{17}\.SC_x"),
+        ("-ss p", r"p_[0-9]{8}_[0-9]{9}/SC\.UID"),
+        ("-su p", r"p_STUDY/SC\.UID"),
+        ("-sp -tn", r"Mueller_J_A_[0-9]{8}_[0-9]{9}/[0-9]{17}\.SC"),
+    ],
+)
+def test_files_are_named_and_sorted_as_asked(tmp_path: Path, command: Command, options: str, pattern: str) -> None:
+    made = instance(SpecificCharacterSet="ISO_IR 100", PatientName="Müller^J A")
+    with running(command, tmp_path, *options.split()) as scp:
+        with scp.associate(Proposed(SECONDARY_CAPTURE)) as scu:
+            assert scu.store(SECONDARY_CAPTURE, made.SOPInstanceUID, encoded(made)).status == 0
+            scu.release()
+        (file,) = scp.files()
+    for word, value in (("UID", made.SOPInstanceUID), ("STUDY", made.StudyInstanceUID)):
+        pattern = pattern.replace(word, re.escape(value))
+
+    assert re.fullmatch(pattern, file)
+
+
+@pytest.mark.parametrize(
+    "options, folders", [((), 2), (("--study-order", "global"), 3)], ids=["by study", "as storescp"]
+)
+def test_studies_that_take_turns_have_a_folder_each(tmp_path: Path, options: tuple[str, ...], folders: int) -> None:
+    with running(OURS, tmp_path, "-ss", "", *options) as scp, scp.associate(Proposed(SECONDARY_CAPTURE)) as scu:
+        for number, study in enumerate((1, 2, 1)):
+            made = instance(study=study, number=number)
+            assert scu.store(SECONDARY_CAPTURE, made.SOPInstanceUID, encoded(made)).status == 0
+        scu.release()
+
+    assert len(list(scp.folder.iterdir())) == folders
+
+
+@pytest.mark.parametrize(
+    "options", ["-B", "+te", "+tb", "+ti", "+td", "+g", "-g", "-e", "-u", "+uc", "+p 512 16", "-F -B", "-F +ti -e +g"]
+)
+def test_data_sets_are_written_as_storescp_writes_them(tmp_path: Path, options: str) -> None:
+    made = encoded(dcmread(CT_SAMPLE))
+    uid, found = str(dcmread(CT_SAMPLE).SOPInstanceUID), []
+    for number, command in enumerate((DCMTK, OURS)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with running(command, folder, *options.split()) as scp:
+            with scp.associate(Proposed(CT_IMAGE, (EXPLICIT,))) as scu:
+                assert scu.store(CT_IMAGE, uid, made).status == 0
+                scu.release()
+            (name,) = scp.files()
+            content = (scp.folder / name).read_bytes()
+            found.append(content if "-F" in options else data_set_bytes(content))
+            size_bytes = len(content)
+
+    if "+p" in options:  # File Meta Information is of another length, and the padding too
+        assert size_bytes % 512 == 0
+        found = [content.rpartition(b"\xfc\xff\xfc\xff")[0] for content in found]
+    if "+td" in options:  # DCMTK pads what zlib made
+        found = [zlib.decompressobj(-15).decompress(content) for content in found]
+    assert found[0] == found[1]
 
 
 @both
