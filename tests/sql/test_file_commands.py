@@ -13,8 +13,9 @@ from sqlalchemy import select, update
 
 from archive.database import transaction
 from archive.index.tables import instances
-from archive.lifecycle import importing
 from archive.lifecycle import verify as verifying
+from archive.lifecycle.importing import batch
+from archive.lifecycle.importing.transactions import Transactions
 from archive.lifecycle.verify import Verification
 from archive.storage import checksum, paths
 from tests.fix_archive import FoundedArchive
@@ -77,17 +78,17 @@ def test_an_import_that_is_stopped_says_so_and_goes_on_when_it_is_run_again(
     founded: FoundedArchive, command: Command, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (folder / "letter.txt").unlink()
-    monkeypatch.setattr(importing, "BATCH", 1)
-    commit, committed = importing.Import._commit, list[int]()
+    monkeypatch.setattr(batch, "BATCH", 1)
+    commit, committed = Transactions.commit, list[int]()
 
-    def interrupted(work: importing.Import, items: Any) -> Any:
+    def interrupted(work: Transactions, items: Any) -> Any:
         if len(committed) == 2:
             raise KeyboardInterrupt
         committed.append(len(items))
         return commit(work, items)
 
     with monkeypatch.context() as patched:
-        patched.setattr(importing.Import, "_commit", interrupted)
+        patched.setattr(Transactions, "commit", interrupted)
         stopped = command("import", folder, code=1)
 
     assert stopped.error == "Stopped; what was taken in stays, and the same command goes on from there.\n"
