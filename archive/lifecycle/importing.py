@@ -29,7 +29,7 @@ from archive.errors import ArchiveError, DatabaseFailed, DiskFailed, DuplicateIn
 from archive.index import remove, rows, upsert, usage
 from archive.index.locate import Location
 from archive.index.record import AlreadyHeld, Duplicates, Parents, Record, UsageChange
-from archive.lifecycle import evict
+from archive.lifecycle import evict, holding
 from archive.lifecycle.candidates import Candidate, Comparison, NotAnInstance, look
 from archive.lifecycle.evict import Disks, Eviction
 from archive.lifecycle.reconcile import GRACE_SECONDS
@@ -512,7 +512,7 @@ class Import:
             attempts += 1
             made.clear()
             evicted.clear()
-            now = evict.hold(connection, self._area)
+            now = holding.whole(connection, self._area)
             if attempts > 1:
                 self._require_not_superseded(connection, items)
             # A quota needs to know after each instance what the area holds; else it is counted once.

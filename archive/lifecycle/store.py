@@ -31,6 +31,7 @@ from archive.lifecycle import evict
 from archive.lifecycle.discard import DiscardingSink
 from archive.lifecycle.evict import Disks, Eviction
 from archive.lifecycle.head import HEAD_BYTES, require_uids
+from archive.lifecycle.holding import Claim, Holder, NeedsWhole
 from archive.lifecycle.normalise import NormalisingSink
 from archive.lifecycle.recorder import Received
 from archive.registry.model import Area
@@ -66,9 +67,10 @@ class Store:
         What is taken in is counted in `received`.
         """
         self._database = database
-        self._commits = transaction.GroupCommit(database)
         self._data = data
         self._shard = shard % usage.SHARDS
+        self._holder = Holder(self._shard)
+        self._commits = transaction.GroupCommit(database, self._holder.begin)
         self._wake_housekeeping = wake_housekeeping
         self._received = received
         self._woken_at = -math.inf
@@ -105,24 +107,29 @@ class Store:
         known = self._parents.get(key)
         disks = None if area.quota.min_free_bytes is None else Disks.of(area, self._data, self._database)
         evict.require_room(area, record.size_bytes, disks, is_written=record.is_written)
+        claim = Claim(area, record.size_bytes, makes_study=known is None)
         attempts = 0
         evicted: list[Eviction] = []
 
         def work(connection: Connection) -> Stored:
             nonlocal attempts, evicted
             attempts += 1
-            now = evict.hold(connection, area)
+            now = claim.now
             if now is not area:
                 evict.require_room(now, record.size_bytes, disks, is_written=record.is_written)
             if attempts > 1 and self._was_superseded(connection, area, record):
                 raise AlreadyHeld(record.path, is_this=True)
             stored = upsert.add(connection, area.pk, record, duplicates=duplicates, shard=self._shard, known=known)
-            evicted = evict.make_room(connection, now, record, stored, self._shard, disks)
+            evicted = evict.make_room(connection, now, record, stored, self._shard, disks, is_alone=claim.is_alone)
             if sync is not None:
                 sync.wait()  # the last moment at which the file must be durable
             return stored
 
-        stored = self._commits.write(work, key=key, durable=area.durable)
+        try:
+            stored = self._commits.write(work, key=key, claim=claim, durable=area.durable)
+        except NeedsWhole as because:
+            self._holder.come_again(claim, because)
+            stored = self._commits.write(work, key=key, claim=claim, durable=area.durable)
         if stored.parents != known:
             if len(self._parents) >= MOST_PARENTS:
                 self._parents.clear()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
 from archive.registry import tables
 from archive.registry.tables import changes
@@ -72,6 +72,12 @@ def history(
         if condition is not None:
             statement = statement.where(condition)
     return [Change(*row) for row in connection.execute(statement)]
+
+
+def forget(connection: Connection, before: datetime, most: int) -> int:
+    """Drop the oldest changes that were made before a moment, at most so many."""
+    old = select(changes.c.pk).where(changes.c.changed_at < before).order_by(changes.c.changed_at).limit(most)
+    return connection.execute(delete(changes).where(changes.c.pk.in_(old))).rowcount
 
 
 def _os_user() -> str:

@@ -1,18 +1,16 @@
 """Housekeeping: files whose last row is gone are unlinked, whatever goes wrong on the way."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import select
 
 from archive.database import transaction
 from archive.index import remove
-from archive.index.activity_tables import associations, operations
 from archive.index.tables import deletions, studies
-from archive.server.housekeeping import ACTIVITY_BATCH, Housekeeping
+from archive.server.housekeeping import Housekeeping
 from tests.fix_archive import FoundedArchive
 from tests.fix_instances import instance
-from tests.sql.fix_activity import association, find, happened
 
 
 def _remove_every_study(archive: FoundedArchive) -> None:
@@ -77,25 +75,3 @@ def _become_folder(path: Path) -> None:
     """What unlink(2) refuses even to root."""
     path.unlink()
     path.mkdir()
-
-
-def test_what_is_older_than_the_access_log_goes_back_is_forgotten(founded: FoundedArchive):
-    now = datetime.now(UTC)
-    old = [association(now - timedelta(days=31, seconds=n)) for n in range(ACTIVITY_BATCH + 1)]
-    young = association(now - timedelta(days=29))
-    happened(founded.database, *((each, find(each.began_at)) for each in (*old, young)))
-
-    Housekeeping(founded.database, founded.data, activity_days=30).round()
-
-    with transaction.read(founded.database) as connection:
-        assert [row.began_at for row in connection.execute(select(associations))] == [young.began_at]
-        assert [row.began_at for row in connection.execute(select(operations))] == [young.began_at]
-
-
-def test_without_a_limit_the_access_log_goes_back_for_ever(founded: FoundedArchive):
-    happened(founded.database, (association(datetime(2001, 1, 1, tzinfo=UTC)),))
-
-    Housekeeping(founded.database, founded.data, activity_days=0).round()
-
-    with transaction.read(founded.database) as connection:
-        assert len(connection.execute(select(associations)).all()) == 1

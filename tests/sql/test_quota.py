@@ -17,7 +17,7 @@ from archive.errors import Misconfigured, OutOfResources
 from archive.index import evictable, upsert
 from archive.index.record import Duplicates, Record
 from archive.index.tables import deletions, evictions, instances, series, studies, study_usage, unfiled_instances
-from archive.lifecycle import evict, reconcile
+from archive.lifecycle import evict, holding, reconcile
 from archive.lifecycle.evict import Disks, Eviction
 from archive.lifecycle.store import Store
 from archive.registry import changes
@@ -627,7 +627,7 @@ def _store_records(founded: FoundedArchive, shelf: Shelf, *records: Record) -> N
     def work(connection) -> None:
         for each in records:
             evict.require_room(area, each.size_bytes, None, is_written=each.is_written)
-            now = evict.hold(connection, area)
+            now = holding.whole(connection, area)
             stored = upsert.add(connection, area.pk, each, duplicates=Duplicates.REPLACE, shard=0)
             evict.make_room(connection, now, each, stored, 0, None)
 

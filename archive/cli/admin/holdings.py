@@ -45,7 +45,7 @@ _SERIES = (
 
 DEFAULT_LIMIT = 1000
 
-# Removals by hand share the shard of the first worker.
+# Which removals by hand share with a worker of one node or another.
 _SHARD = 0
 
 

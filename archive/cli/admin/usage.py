@@ -43,7 +43,7 @@ _HOUSEKEEPING = (
 )
 _EVICTIONS = ("study_instance_uid", "patient_id", "last_stored_at", "what", "instances", "size_bytes", "reason")
 
-# Evictions by hand share the shard of the first worker.
+# Which evictions by hand share with a worker of one node or another.
 _SHARD = 0
 
 
