@@ -40,14 +40,10 @@ def verify_counters(database: Database, area: Area) -> list[WrongCounters]:
         return checks.wrong_counters(connection, area.pk)
 
 
-def repair_counters(database: Database, area: Area) -> list[WrongCounters]:
+def repair_counters(connection: dialects.Connection, area: Area) -> list[WrongCounters]:
     """Set the counters of an area right, while it is in use; returns what was wrong."""
-
-    def repair(connection: dialects.Connection) -> list[WrongCounters]:
-        changes.hold_area(connection, area.pk)
-        return checks.repair_counters(connection, area.pk, _SHARD)
-
-    return transaction.write(database, repair)
+    changes.hold_area(connection, area.pk)
+    return checks.repair_counters(connection, area.pk, _SHARD)
 
 
 class Survey(AbstractContextManager["Survey"]):

@@ -7,6 +7,12 @@ import pytest
 
 from archive.cli import main as cli
 
+# What prints no JSON, and why.
+WITHOUT_JSON = {
+    "serve": "it runs until it is stopped, and what it says is its log: see --log-format",
+    "completion": "it prints a script, which a shell evaluates",
+}
+
 
 def command(words: str) -> tuple[click.Command, click.Context]:
     """The command of these words, with the context in which it runs."""
@@ -58,6 +64,14 @@ def test_every_command_takes_the_settings_that_name_the_archive(words: str) -> N
     found, _ = command(words)
 
     assert {"data", "database", "config"} <= {parameter.name for parameter in found.params}
+
+
+@pytest.mark.parametrize("words", cli.COMMANDS)
+def test_every_command_prints_json_but_for_few(words: str) -> None:
+    found, _ = command(words)
+    options = {name for parameter in found.params for name in parameter.opts}
+
+    assert ("--json" in options) == (words not in WITHOUT_JSON)
 
 
 @pytest.mark.parametrize("line", [*cli.GROUPS.values(), *(line for _, line in cli.COMMANDS.values())])

@@ -8,7 +8,8 @@ import click
 
 from archive.cli import output
 from archive.cli.admin import answering
-from archive.cli.options import Archive, Limit, example, json_option, with_archive
+from archive.cli.options import Archive, Limit, example, json_option, with_archive, with_outcome
+from archive.cli.output import Outcome
 from archive.database.dialects import Connection
 from archive.errors import Misconfigured
 from archive.registry import changes, groups, snapshot
@@ -148,8 +149,8 @@ def _chosen(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 @click.option("--access", required=True, type=_ACCESS, help="R: find, move and get; W: store; RW: both.")
 @_access_options
 @answering.answering_options
-@with_archive
-def add(archive: Archive, title: str, area: str, access: str, **given: Any) -> None:
+@with_outcome
+def add(archive: Archive, outcome: Outcome, title: str, area: str, access: str, **given: Any) -> None:
     """Add an AE title of ours; nobody may call it until a rule allows it."""
     columns, listing = _chosen(given)
 
@@ -159,10 +160,9 @@ def add(archive: Archive, title: str, area: str, access: str, **given: Any) -> N
             groups.set_destinations(connection, title, **listing)
 
     archive.write(work)
-    click.echo(f"AE title {title} works in area {area} ({access.upper()}).")
-    click.echo(
-        f"Nobody may enter until a rule allows it, for instance: archive rule allow --at {quote(title)} --peer NAME",
-        err=True,
+    outcome.say(f"AE title {title} works in area {area} ({access.upper()}).")
+    outcome.hint(
+        f"Nobody may enter until a rule allows it, for instance: archive rule allow --at {quote(title)} --peer NAME"
     )
 
 
@@ -261,8 +261,8 @@ def show(archive: Archive, title: str, as_json: bool) -> None:
 )
 @_access_options
 @answering.answering_options
-@with_archive
-def change(archive: Archive, title: str, **given: Any) -> None:
+@with_outcome
+def change(archive: Archive, outcome: Outcome, title: str, **given: Any) -> None:
     """Change settings of an AE title; what is not named stays. Holds for the next association."""
     columns, listing = _chosen(given)
 
@@ -273,13 +273,13 @@ def change(archive: Archive, title: str, **given: Any) -> None:
             changes.set_title(connection, title, columns)
 
     archive.write(work)
-    click.echo(f"AE title {title} is changed.")
+    outcome.say(f"AE title {title} is changed.")
 
 
 @click.command("remove", epilog=example("archive ae remove RESEARCH"))
 @click.argument("title")
-@with_archive
-def remove(archive: Archive, title: str) -> None:
+@with_outcome
+def remove(archive: Archive, outcome: Outcome, title: str) -> None:
     """Remove an AE title of ours and its rules; its area and what that holds stay."""
     archive.write(lambda connection: changes.remove_title(connection, title))
-    click.echo(f"AE title {title} is removed, and its rules with it.")
+    outcome.say(f"AE title {title} is removed, and its rules with it.")

@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from archive.cli import output
-from archive.cli.options import Archive, MostRows, example, json_option, properties, with_archive
+from archive.cli.options import Archive, MostRows, example, json_option, properties, with_archive, with_outcome
+from archive.cli.output import Outcome
 from archive.database.dialects import Connection
 from archive.dicom.attributes import BY_KEYWORD, Level
 from archive.errors import Misconfigured
@@ -134,8 +135,8 @@ def show(archive: Archive, uid: str, area: str | None, as_json: bool) -> None:
 @click.argument("uid")
 @click.option("--area", metavar="NAME", help="The area, where several hold the study.")
 @click.option("--yes", "is_sure", is_flag=True, help="Do not ask.")
-@with_archive
-def remove(archive: Archive, uid: str, area: str | None, is_sure: bool) -> None:
+@with_outcome
+def remove(archive: Archive, outcome: Outcome, uid: str, area: str | None, is_sure: bool) -> None:
     """Remove a study for good: its rows at once, its files as soon as the archive runs."""
     held = _held(archive, uid, area)
     if len(held) > 1:
@@ -146,7 +147,9 @@ def remove(archive: Archive, uid: str, area: str | None, is_sure: bool) -> None:
     if not is_sure:
         if not sys.stdin.isatty():
             raise Misconfigured(f"The study ({what}) is removed for good; say --yes")
-        click.confirm(f"Remove study {uid} of patient {study.patient_id} ({what}) from area {where.name}?", abort=True)
+        click.confirm(
+            f"Remove study {uid} of patient {study.patient_id} ({what}) from area {where.name}?", abort=True, err=True
+        )
 
     def work(connection: Connection) -> Any:
         removed = removal.remove_study(connection, study.pk, _SHARD, "removed", datetime.now(UTC))
@@ -156,7 +159,7 @@ def remove(archive: Archive, uid: str, area: str | None, is_sure: bool) -> None:
 
     if archive.write(work) is None:
         raise Misconfigured("Somebody else has removed the study just now")
-    click.echo(f"Study {uid} is removed from area {where.name} ({what}); a running archive unlinks the files.")
+    outcome.say(f"Study {uid} is removed from area {where.name} ({what}); a running archive unlinks the files.")
 
 
 def _of_study(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -168,21 +171,21 @@ def _of_study(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command("pin", epilog=example("archive study pin 1.2.840.113619.2.55.3"))
 @_of_study
-@with_archive
-def pin(archive: Archive, uid: str, area: str | None) -> None:
+@with_outcome
+def pin(archive: Archive, outcome: Outcome, uid: str, area: str | None) -> None:
     """Keep a study: no quota takes it, until it is unpinned."""
-    _set_pinned(archive, uid, area, is_pinned=True)
+    _set_pinned(archive, outcome, uid, area, is_pinned=True)
 
 
 @click.command("unpin", epilog=example("archive study unpin 1.2.840.113619.2.55.3"))
 @_of_study
-@with_archive
-def unpin(archive: Archive, uid: str, area: str | None) -> None:
+@with_outcome
+def unpin(archive: Archive, outcome: Outcome, uid: str, area: str | None) -> None:
     """Let a quota take a study again that was pinned."""
-    _set_pinned(archive, uid, area, is_pinned=False)
+    _set_pinned(archive, outcome, uid, area, is_pinned=False)
 
 
-def _set_pinned(archive: Archive, uid: str, area: str | None, *, is_pinned: bool) -> None:
+def _set_pinned(archive: Archive, outcome: Outcome, uid: str, area: str | None, *, is_pinned: bool) -> None:
     held = _held(archive, uid, area)
 
     def work(connection: Connection) -> None:
@@ -196,7 +199,7 @@ def _set_pinned(archive: Archive, uid: str, area: str | None, *, is_pinned: bool
 
     archive.write(work)
     for where, _ in held:
-        click.echo(f"Study {uid} is {'pinned' if is_pinned else 'no longer pinned'} in area {where.name}.")
+        outcome.say(f"Study {uid} is {'pinned' if is_pinned else 'no longer pinned'} in area {where.name}.")
 
 
 def _noted(area: Area, study: HeldStudy) -> dict[str, Any]:

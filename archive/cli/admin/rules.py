@@ -6,7 +6,8 @@ from typing import Any
 import click
 
 from archive.cli import output
-from archive.cli.options import Archive, Operations, example, json_option, named, with_archive
+from archive.cli.options import Archive, Operations, example, json_option, named, with_archive, with_outcome
+from archive.cli.output import Outcome
 from archive.errors import Misconfigured
 from archive.registry import changes
 from archive.registry.tables import RULED
@@ -38,6 +39,7 @@ def _who_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _add(
     archive: Archive,
+    outcome: Outcome,
     allows: bool,
     at: str,
     title: str | None,
@@ -59,7 +61,7 @@ def _add(
         )
     )
     rule = next(rule for rule in archive.registry().titles[at].rules if rule.pk == number)
-    click.echo(f"At {at}: {rule}.")
+    outcome.say(f"At {at}: {rule}.")
 
 
 @click.command(
@@ -71,18 +73,18 @@ def _add(
     ),
 )
 @_who_options
-@with_archive
-def allow(archive: Archive, **given: Any) -> None:
+@with_outcome
+def allow(archive: Archive, outcome: Outcome, **given: Any) -> None:
     """Allow operations at one of our AE titles. Holds for the next association."""
-    _add(archive, True, **given)
+    _add(archive, outcome, True, **given)
 
 
 @click.command("deny", epilog=example("archive rule deny --at ARCHIVE --any --from 10.1.66.0/24"))
 @_who_options
-@with_archive
-def deny(archive: Archive, **given: Any) -> None:
+@with_outcome
+def deny(archive: Archive, outcome: Outcome, **given: Any) -> None:
     """Deny operations at one of our AE titles; a deny outweighs every allow. Holds for the next association."""
-    _add(archive, False, **given)
+    _add(archive, outcome, False, **given)
 
 
 @click.command("list", epilog=example("archive rule list --at ARCHIVE"))
@@ -111,8 +113,8 @@ def list_rules(archive: Archive, at: str | None, as_json: bool) -> None:
 
 @click.command("remove", epilog=example("archive rule remove 3"))
 @click.argument("number", type=click.IntRange(1, 2**63 - 1))
-@with_archive
-def remove(archive: Archive, number: int) -> None:
+@with_outcome
+def remove(archive: Archive, outcome: Outcome, number: int) -> None:
     """Remove a rule by its number; archive rule list shows the numbers."""
     archive.write(lambda connection: changes.remove_rule(connection, number))
-    click.echo(f"Rule {number} is removed.")
+    outcome.say(f"Rule {number} is removed.")
