@@ -78,3 +78,23 @@ def test_every_command_prints_json_but_for_few(words: str) -> None:
 def test_lists_say_one_line_about_each_command(line: str) -> None:
     assert line.endswith(".")
     assert len(line) <= 60
+
+
+# Options whose values are names of things, and arguments by which a command finds one.
+_NAMES = {"--area", "--at", "--peer", "--group", "--vendor", "--member", "--to", "--as", "--profile", "--leave"}
+_FINDS = {"show", "set", "remove", "evict", "usage", "echo", "export"}
+_NAMED = {"area", "ae", "peer", "group", "user", "profile"}
+
+
+@pytest.mark.parametrize("words", cli.COMMANDS)
+def test_a_shell_completes_every_name_that_a_command_takes(words: str) -> None:
+    found, _ = command(words)
+    group, _, verb = words.rpartition(" ")
+    names = [
+        parameter
+        for parameter in found.params
+        if (isinstance(parameter, click.Option) and _NAMES & set(parameter.opts) and not parameter.is_flag)
+        or (isinstance(parameter, click.Argument) and group in _NAMED and verb in _FINDS)
+    ]
+
+    assert [each.name for each in names if each._custom_shell_complete is None] == []

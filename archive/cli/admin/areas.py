@@ -13,6 +13,7 @@ import click
 from archive.cli import output
 from archive.cli.admin import writing
 from archive.cli.admin.usage import enforce, tell_evictions, used
+from archive.cli.name_completion import names_of
 from archive.cli.options import Archive, Limit, columns, example, json_option, with_archive, with_outcome
 from archive.cli.output import Outcome
 from archive.database.dialects import Connection
@@ -224,7 +225,7 @@ def _quota(area: Area) -> dict[str, Any]:
 
 
 @click.command("show", epilog=example("archive area show ARCHIVE"))
-@click.argument("name")
+@click.argument("name", shell_complete=names_of("area"))
 @json_option
 @with_archive
 def show(archive: Archive, name: str, as_json: bool) -> None:
@@ -235,7 +236,7 @@ def show(archive: Archive, name: str, as_json: bool) -> None:
 
 
 @click.command("set", epilog=example("archive area set ARCHIVE --duplicates keep --answer-limit none"))
-@click.argument("name")
+@click.argument("name", shell_complete=names_of("area"))
 @_area_options
 @with_outcome
 def change(archive: Archive, outcome: Outcome, name: str, **given: Any) -> None:
@@ -259,7 +260,7 @@ def change(archive: Archive, outcome: Outcome, name: str, **given: Any) -> None:
 
 
 @click.command("remove", epilog=example("archive area remove RESEARCH"))
-@click.argument("name")
+@click.argument("name", shell_complete=names_of("area"))
 @with_outcome
 def remove(archive: Archive, outcome: Outcome, name: str) -> None:
     """Remove an area that holds nothing and in which no AE title works; its folder stays."""

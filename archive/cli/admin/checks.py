@@ -9,6 +9,7 @@ import click
 
 from archive.cli import output, progress
 from archive.cli.main import FAILED
+from archive.cli.name_completion import names_of
 from archive.cli.options import Archive, example, with_outcome
 from archive.cli.output import Outcome
 from archive.database.dialects import Connection
@@ -33,7 +34,7 @@ _COUNTERS = ("number_of_studies", "number_of_series", "number_of_instances", "si
 @click.command(
     "verify", epilog=example("archive check verify --area ARCHIVE", "archive check verify --checksums --record")
 )
-@click.option("--area", metavar="NAME", help="Only this area.")
+@click.option("--area", shell_complete=names_of("area"), metavar="NAME", help="Only this area.")
 @click.option(
     "--checksums",
     "reads_files",
@@ -180,7 +181,7 @@ def _as_values(wrong: Iterable[WrongCounters]) -> list[dict[str, Any]]:
         "archive check reconcile --delete --repair",
     ),
 )
-@click.option("--area", metavar="NAME", help="Only this area.")
+@click.option("--area", shell_complete=names_of("area"), metavar="NAME", help="Only this area.")
 @click.option(
     "--adopt", "adopts", is_flag=True, help="Index the files without a row, if the area holds no such instance."
 )

@@ -8,6 +8,7 @@ import click
 
 from archive.cli import output
 from archive.cli.admin import answering
+from archive.cli.name_completion import names_of
 from archive.cli.options import Archive, Limit, example, json_option, with_archive, with_outcome
 from archive.cli.output import Outcome
 from archive.database.dialects import Connection
@@ -112,6 +113,7 @@ def _access_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--add-destination",
             "add_destinations",
+            shell_complete=names_of("peer", "group", "vendor"),
             metavar="NAME",
             multiple=True,
             help="Put a peer, group or vendor on the list of move destinations; from then on only those are allowed.",
@@ -145,7 +147,7 @@ def _chosen(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 @click.command("add", epilog=example("archive ae add RESEARCH --area RESEARCH --access RW"))
 @click.argument("title")
-@click.option("--area", required=True, help="The area in which the title works.")
+@click.option("--area", shell_complete=names_of("area"), required=True, help="The area in which the title works.")
 @click.option("--access", required=True, type=_ACCESS, help="R: find, move and get; W: store; RW: both.")
 @_access_options
 @answering.answering_options
@@ -212,7 +214,7 @@ def _restrictions(title: OwnTitle) -> list[str]:
 
 
 @click.command("show", epilog=example("archive ae show ARCHIVE"))
-@click.argument("title")
+@click.argument("title", shell_complete=names_of("ae_title"))
 @json_option
 @with_archive
 def show(archive: Archive, title: str, as_json: bool) -> None:
@@ -249,12 +251,15 @@ def show(archive: Archive, title: str, as_json: bool) -> None:
     "set",
     epilog=example("archive ae set RESEARCH --access R", "archive ae set RESEARCH --moves-to same-host --no-get"),
 )
-@click.argument("title")
-@click.option("--area", help="Work in this area from now on; what is in the old one stays there.")
+@click.argument("title", shell_complete=names_of("ae_title"))
+@click.option(
+    "--area", shell_complete=names_of("area"), help="Work in this area from now on; what is in the old one stays there."
+)
 @click.option("--access", type=_ACCESS, help="R: find, move and get; W: store; RW: both.")
 @click.option(
     "--remove-destination",
     "remove_destinations",
+    shell_complete=names_of("peer", "group", "vendor"),
     metavar="NAME",
     multiple=True,
     help="Take a peer, group or vendor off the list of move destinations.",
@@ -277,7 +282,7 @@ def change(archive: Archive, outcome: Outcome, title: str, **given: Any) -> None
 
 
 @click.command("remove", epilog=example("archive ae remove RESEARCH"))
-@click.argument("title")
+@click.argument("title", shell_complete=names_of("ae_title"))
 @with_outcome
 def remove(archive: Archive, outcome: Outcome, title: str) -> None:
     """Remove an AE title of ours and its rules; its area and what that holds stay."""

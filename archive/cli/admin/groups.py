@@ -3,6 +3,7 @@
 import click
 
 from archive.cli import output
+from archive.cli.name_completion import names_of
 from archive.cli.options import Archive, example, json_option, with_archive, with_outcome
 from archive.cli.output import Outcome
 from archive.errors import Misconfigured
@@ -22,7 +23,14 @@ _COLUMNS = ("name", "kind", "members", "peers")
 )
 @click.argument("name")
 @click.option("--vendor", "is_vendor", is_flag=True, help="It is a vendor: see archive ae set --moves-to same-vendor.")
-@click.option("--member", "members", metavar="NAME", multiple=True, help="A peer, or another group; may be repeated.")
+@click.option(
+    "--member",
+    "members",
+    shell_complete=names_of("peer", "group", "vendor"),
+    metavar="NAME",
+    multiple=True,
+    help="A peer, or another group; may be repeated.",
+)
 @with_outcome
 def add(archive: Archive, outcome: Outcome, name: str, is_vendor: bool, members: tuple[str, ...]) -> None:
     """Add a group of peers under a NAME that no peer has; what is in its groups is in it, too."""
@@ -48,9 +56,23 @@ def list_groups(archive: Archive, as_json: bool) -> None:
 
 
 @click.command("set", epilog=example("archive group set SCANNERS --add-member MR2 --remove-member CT1"))
-@click.argument("name")
-@click.option("--add-member", "added", metavar="NAME", multiple=True, help="Put a peer or another group into it.")
-@click.option("--remove-member", "removed", metavar="NAME", multiple=True, help="Take a peer or another group out.")
+@click.argument("name", shell_complete=names_of("group", "vendor"))
+@click.option(
+    "--add-member",
+    "added",
+    shell_complete=names_of("peer", "group", "vendor"),
+    metavar="NAME",
+    multiple=True,
+    help="Put a peer or another group into it.",
+)
+@click.option(
+    "--remove-member",
+    "removed",
+    shell_complete=names_of("peer", "group", "vendor"),
+    metavar="NAME",
+    multiple=True,
+    help="Take a peer or another group out.",
+)
 @with_outcome
 def change(archive: Archive, outcome: Outcome, name: str, added: tuple[str, ...], removed: tuple[str, ...]) -> None:
     """Change who is in a group or vendor. Holds for the next association."""
@@ -61,7 +83,7 @@ def change(archive: Archive, outcome: Outcome, name: str, added: tuple[str, ...]
 
 
 @click.command("remove", epilog=example("archive group remove SCANNERS"))
-@click.argument("name")
+@click.argument("name", shell_complete=names_of("group", "vendor"))
 @with_outcome
 def remove(archive: Archive, outcome: Outcome, name: str) -> None:
     """Remove a group or vendor, and the rules that name it; the peers in it stay."""

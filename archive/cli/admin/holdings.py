@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from archive.cli import output
+from archive.cli.name_completion import names_of
 from archive.cli.options import Archive, MostRows, example, json_option, properties, with_archive, with_outcome
 from archive.cli.output import Outcome
 from archive.database.dialects import Connection
@@ -54,7 +55,7 @@ _SHARD = 0
     "list",
     epilog=example("archive study list --patient-name 'smith*' --date 20260101-20260331", "archive study list --json"),
 )
-@click.option("--area", metavar="NAME", help="Only in this area.")
+@click.option("--area", shell_complete=names_of("area"), metavar="NAME", help="Only in this area.")
 @click.option("--patient-id", metavar="ID", help="Patient ID; * and ? are wild cards.")
 @click.option("--patient-name", metavar="NAME", help="Patient's name, as in a C-FIND: * and ? are wild cards.")
 @click.option("--date", metavar="A-B", help="Study date or range: 20260131, 20260101-20260131, 20260101-, -20260131.")
@@ -110,7 +111,7 @@ def _split(values: str | None) -> list[str]:
 
 @click.command("show", epilog=example("archive study show 1.2.840.113619.2.55.3"))
 @click.argument("uid")
-@click.option("--area", metavar="NAME", help="Only in this area.")
+@click.option("--area", shell_complete=names_of("area"), metavar="NAME", help="Only in this area.")
 @json_option
 @with_archive
 def show(archive: Archive, uid: str, area: str | None, as_json: bool) -> None:
@@ -133,7 +134,7 @@ def show(archive: Archive, uid: str, area: str | None, as_json: bool) -> None:
 
 @click.command("remove", epilog=example("archive study remove 1.2.840.113619.2.55.3 --area ARCHIVE --yes"))
 @click.argument("uid")
-@click.option("--area", metavar="NAME", help="The area, where several hold the study.")
+@click.option("--area", shell_complete=names_of("area"), metavar="NAME", help="The area, where several hold the study.")
 @click.option("--yes", "is_sure", is_flag=True, help="Do not ask.")
 @with_outcome
 def remove(archive: Archive, outcome: Outcome, uid: str, area: str | None, is_sure: bool) -> None:
@@ -164,7 +165,10 @@ def remove(archive: Archive, outcome: Outcome, uid: str, area: str | None, is_su
 
 def _of_study(command: Callable[..., Any]) -> Callable[..., Any]:
     """The arguments of a command about one study, in every area that holds it unless one is named."""
-    for argument in (click.option("--area", metavar="NAME", help="Only in this area."), click.argument("uid")):
+    for argument in (
+        click.option("--area", shell_complete=names_of("area"), metavar="NAME", help="Only in this area."),
+        click.argument("uid"),
+    ):
         command = argument(command)
     return command
 

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from archive.cli import output, progress
+from archive.cli.name_completion import names_of
 from archive.cli.options import Archive, example, with_outcome
 from archive.cli.output import Outcome
 from archive.errors import Misconfigured
@@ -32,7 +33,7 @@ _SAID = {Fate.BAD: "bad", Fate.SKIPPED: "skipped", Fate.HELD: "held already"}
     epilog=example("archive import /media/cdrom ~/studies/ct.dcm --area RESEARCH", "archive import --in-place"),
 )
 @click.argument("files", nargs=-1, metavar="[FILES|FOLDERS]...", type=click.Path(path_type=Path))
-@click.option("--area", metavar="NAME", help="Into this area; by default the first.")
+@click.option("--area", shell_complete=names_of("area"), metavar="NAME", help="Into this area; by default the first.")
 @click.option(
     "--in-place",
     "is_in_place",

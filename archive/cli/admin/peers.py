@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from archive.cli import output
+from archive.cli.name_completion import names_of
 from archive.cli.options import NONE, Archive, columns, example, json_option, named, with_archive, with_outcome
 from archive.cli.output import Outcome
 from archive.database.dialects import Connection
@@ -50,6 +51,7 @@ def _where_options(required: bool) -> Callable[[Callable[..., Any]], Callable[..
         for option in (
             click.option(
                 "--profile",
+                shell_complete=names_of("profile"),
                 metavar="NAME|none",
                 help="Propose by this association profile to it, whatever is sent; it replaces --proposes.",
             ),
@@ -93,8 +95,22 @@ def _where_options(required: bool) -> Callable[[Callable[..., Any]], Callable[..
 
 def _group_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
-        click.option("--vendor", "vendors", metavar="NAME", multiple=True, help="Put it under this vendor."),
-        click.option("--group", "into_groups", metavar="NAME", multiple=True, help="Put it into this group."),
+        click.option(
+            "--vendor",
+            "vendors",
+            shell_complete=names_of("vendor"),
+            metavar="NAME",
+            multiple=True,
+            help="Put it under this vendor.",
+        ),
+        click.option(
+            "--group",
+            "into_groups",
+            shell_complete=names_of("group"),
+            metavar="NAME",
+            multiple=True,
+            help="Put it into this group.",
+        ),
     ):
         command = option(command)
     return command
@@ -195,10 +211,16 @@ def list_peers(archive: Archive, as_json: bool) -> None:
         "archive peer set CT1 --certificate subject:CN=CT1",
     ),
 )
-@click.argument("name")
+@click.argument("name", shell_complete=names_of("peer"))
 @_where_options(required=False)
 @_group_options
-@click.option("--leave", metavar="NAME", multiple=True, help="Take it out of this group or vendor.")
+@click.option(
+    "--leave",
+    shell_complete=names_of("group", "vendor"),
+    metavar="NAME",
+    multiple=True,
+    help="Take it out of this group or vendor.",
+)
 @with_outcome
 def change(
     archive: Archive,
@@ -225,7 +247,7 @@ def change(
 
 
 @click.command("remove", epilog=example("archive peer remove CT1"))
-@click.argument("name")
+@click.argument("name", shell_complete=names_of("peer"))
 @with_outcome
 def remove(archive: Archive, outcome: Outcome, name: str) -> None:
     """Remove a peer, the rules that name it, and its places in groups and among move destinations."""
@@ -234,8 +256,14 @@ def remove(archive: Archive, outcome: Outcome, name: str) -> None:
 
 
 @click.command("echo", epilog=example("archive peer echo CT1 --as ARCHIVE"))
-@click.argument("name")
-@click.option("--as", "calling", metavar="TITLE", help="Call with this AE title; by default the first of ours.")
+@click.argument("name", shell_complete=names_of("peer"))
+@click.option(
+    "--as",
+    "calling",
+    shell_complete=names_of("ae_title"),
+    metavar="TITLE",
+    help="Call with this AE title; by default the first of ours.",
+)
 @json_option
 @with_archive
 def echo(archive: Archive, name: str, calling: str | None, as_json: bool) -> None:

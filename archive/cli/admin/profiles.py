@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from archive.cli import output
+from archive.cli.name_completion import names_of
 from archive.cli.options import Archive, example, json_option, named, with_archive, with_outcome
 from archive.cli.output import Outcome
 from archive.cli.reading import read_file
@@ -49,7 +50,7 @@ def import_file(archive: Archive, outcome: Outcome, file: str, is_dry: bool) -> 
 
 
 @click.command("export", epilog=example("archive profile export > profiles.cfg"))
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=names_of("profile"))
 @json_option
 @with_archive
 def export(archive: Archive, names: tuple[str, ...], as_json: bool) -> None:
@@ -91,7 +92,7 @@ def _described(registry: Registry, profile: AssociationProfile) -> dict[str, Any
 
 
 @click.command("show", epilog=example("archive profile show AllDICOM"))
-@click.argument("name")
+@click.argument("name", shell_complete=names_of("profile"))
 @json_option
 @with_archive
 def show(archive: Archive, name: str, as_json: bool) -> None:
@@ -118,7 +119,7 @@ def _role(role: association_profiles.ProfileRole | None) -> str | None:
 
 
 @click.command("remove", epilog=example("archive profile remove AllDICOM"))
-@click.argument("name")
+@click.argument("name", shell_complete=names_of("profile"))
 @with_outcome
 def remove(archive: Archive, outcome: Outcome, name: str) -> None:
     """Remove a profile that no AE title and no peer uses."""

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from archive.cli import output
+from archive.cli.name_completion import names_of
 from archive.cli.options import Archive, Operations, example, json_option, named, with_archive, with_outcome
 from archive.cli.output import Outcome
 from archive.errors import Misconfigured
@@ -27,11 +28,19 @@ def _who_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--from", "network", metavar="HOST|CIDR", help="Only from this host or network."),
         click.option("--any", "anybody", is_flag=True, help="Anybody."),
-        click.option("--title", metavar="AET", help="Whoever calls itself so."),
-        click.option("--vendor", metavar="NAME", help="Every peer of a vendor."),
-        click.option("--group", metavar="NAME", help="Every peer in a group."),
-        click.option("--peer", metavar="NAME", help="A peer: its title from its host."),
-        click.option("--at", required=True, metavar="TITLE", help="At this AE title of ours."),
+        click.option("--title", shell_complete=names_of("peer_title"), metavar="AET", help="Whoever calls itself so."),
+        click.option("--vendor", shell_complete=names_of("vendor"), metavar="NAME", help="Every peer of a vendor."),
+        click.option("--group", shell_complete=names_of("group"), metavar="NAME", help="Every peer in a group."),
+        click.option(
+            "--peer", shell_complete=names_of("peer"), metavar="NAME", help="A peer: its title from its host."
+        ),
+        click.option(
+            "--at",
+            shell_complete=names_of("ae_title"),
+            required=True,
+            metavar="TITLE",
+            help="At this AE title of ours.",
+        ),
     ):
         command = option(command)
     return command
@@ -88,7 +97,7 @@ def deny(archive: Archive, outcome: Outcome, **given: Any) -> None:
 
 
 @click.command("list", epilog=example("archive rule list --at ARCHIVE"))
-@click.option("--at", metavar="TITLE", help="Only those at this AE title of ours.")
+@click.option("--at", shell_complete=names_of("ae_title"), metavar="TITLE", help="Only those at this AE title of ours.")
 @json_option
 @with_archive
 def list_rules(archive: Archive, at: str | None, as_json: bool) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from archive.cli import output
+from archive.cli.name_completion import names_of
 from archive.cli.options import Archive, example, json_option, with_archive, with_outcome
 from archive.cli.output import Outcome
 from archive.database.dialects import Connection
@@ -51,7 +52,7 @@ _SHARD = 0
 
 
 @click.command("usage", epilog=example("archive area usage --json"))
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=names_of("area"))
 @json_option
 @with_archive
 def usage(archive: Archive, name: str | None, as_json: bool) -> None:
@@ -132,7 +133,7 @@ def _say_errors(areas: Sequence[Area], errors: Sequence[AreaError]) -> None:
 
 
 @click.command("evict", epilog=example("archive area evict ARCHIVE --dry-run"))
-@click.argument("name")
+@click.argument("name", shell_complete=names_of("area"))
 @click.option("--dry-run", "is_dry", is_flag=True, help="Show what would go and what that frees; change nothing.")
 @with_outcome
 def evict_now(archive: Archive, outcome: Outcome, name: str, is_dry: bool) -> None:

@@ -5,6 +5,7 @@ import sys
 import click
 
 from archive.cli import output
+from archive.cli.name_completion import names_of
 from archive.cli.options import Archive, example, json_option, with_archive, with_outcome
 from archive.cli.output import Outcome
 from archive.errors import Misconfigured
@@ -41,7 +42,7 @@ def list_users(archive: Archive, as_json: bool) -> None:
 
 
 @click.command("set", epilog=example("archive user set ward3 --disable", "archive user set ward3 --password"))
-@click.argument("name")
+@click.argument("name", shell_complete=names_of("user"))
 @click.option("--password/--no-password", "has_password", default=None, help="Read a new password, or have none.")
 @click.option("--disable/--enable", "disabled", default=None, help="Refuse this user, or take it again.")
 @with_outcome
@@ -57,7 +58,7 @@ def change(archive: Archive, outcome: Outcome, name: str, has_password: bool | N
 
 
 @click.command("remove", epilog=example("archive user remove ward3"))
-@click.argument("name")
+@click.argument("name", shell_complete=names_of("user"))
 @with_outcome
 def remove(archive: Archive, outcome: Outcome, name: str) -> None:
     """Remove a user."""
