@@ -9,6 +9,7 @@ are walked. A row without a file breaks the archive's promise; it is reported an
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -69,6 +70,7 @@ class Survey(AbstractContextManager["Survey"]):
         self.number_of_files = 0
         self.number_of_rows = 0
         self.number_of_young_files = 0
+        self.number_of_deleted_files = 0
         self.leftover_bytes = 0
         self.leftovers = _PathList()  # files without a row
         self.missing = _PathList()  # rows without a file
@@ -146,15 +148,18 @@ class Survey(AbstractContextManager["Survey"]):
             without_row = [path for path in paths if path not in named]
             yield from without_row
             if without_row:
-                transaction.write(self._database, lambda connection, paths=without_row: self._unlink(connection, paths))
+                unlink = partial(self._unlink, paths=without_row, number_before=self.number_of_deleted_files)
+                transaction.write(self._database, unlink)
 
-    def _unlink(self, connection: dialects.Connection, paths: Sequence[str]) -> None:
+    def _unlink(self, connection: dialects.Connection, paths: Sequence[str], number_before: int) -> None:
         """Unlink those that still have no row, while nobody gives them one; twice does no harm."""
         changes.hold_area(connection, self._area.pk)
         named = checks.named_paths(connection, self._area.pk, paths)
+        self.number_of_deleted_files = number_before
         for path in paths:
             if path not in named:
                 self._files.unlink(path)
+                self.number_of_deleted_files += 1
 
     def _named(self, paths: Sequence[str]) -> set[str]:
         with transaction.read(self._database) as connection:

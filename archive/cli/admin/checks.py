@@ -308,17 +308,15 @@ class _Reconciliation:
             )
         doing = "would delete" if self._is_dry_run else "deleting"
         self._say(f"{doing} {output.counted(number, 'file')}:")
-        named, is_complete = list[str](), False
+        named: list[str] = []
         try:
             with progress.bar(f"Deleting in {self._area.name}", number) as advance:
                 for path in survey.files_without_row() if self._is_dry_run else survey.delete_leftovers():
                     self._say(path)
                     named.append(path)
                     advance(1)
-            is_complete = True
         finally:
-            gone = len(named) if is_complete else len(named) - 1  # the last one is named before it goes
-            if gone > 0 and not self._is_dry_run:
+            if gone := survey.number_of_deleted_files:
                 _note(self._archive, "delete", self._area, before={"files": gone})
         return named
 
