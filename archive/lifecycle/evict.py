@@ -332,15 +332,15 @@ def enforce(
         if not any(due(connection, area, disks, datetime.now(UTC), looks_at_every_study=looks_at_every_study)):
             return
     while evicted := transaction.write(
-        database, lambda connection: _enforce_some(connection, area, shard, disks, looks_at_every_study)
+        database, lambda connection: enforce_some(connection, area, shard, disks, looks_at_every_study)
     ):
         yield from evicted
 
 
-def _enforce_some(
-    connection: Connection, area: Area, shard: int, disks: Disks, looks_at_every_study: bool
+def enforce_some(
+    connection: Connection, area: Area, shard: int, disks: Disks, looks_at_every_study: bool = True
 ) -> list[Eviction]:
-    """As much of it as one transaction should do; nothing where nothing is left."""
+    """As much of `enforce` as one transaction should do; nothing where nothing is left."""
     limits = changes.hold_area(connection, area.pk)
     if limits is None:
         return []

@@ -26,8 +26,8 @@ from archive.server.housekeeping import Housekeeping
 from archive.storage.disk import Disk
 from archive.storage.paths import new_path
 from tests.fix_archive import FoundedArchive
+from tests.fix_command import Run
 from tests.fix_instances import encoded, instance
-from tests.sql.fix_commands import Run
 from tests.sql.fix_holdings import MOMENT, Shelf, record, study_uid
 
 SENDERS = 8
@@ -617,7 +617,7 @@ def _multiply_instances(founded: FoundedArchive, shelf: Shelf, number: int) -> N
         for n in range(len(held), number)
     ]
     transaction.write(founded.database, lambda connection: connection.execute(insert(instances), more))
-    reconcile.repair_counters(founded.database, founded.area)
+    transaction.write(founded.database, lambda connection: reconcile.repair_counters(connection, founded.area))
 
 
 def _store_records(founded: FoundedArchive, shelf: Shelf, *records: Record) -> None:

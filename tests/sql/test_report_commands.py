@@ -11,8 +11,8 @@ from pyarrow import parquet
 from archive.index.activity import Source
 from archive.index.reports import REPORTS
 from tests.fix_archive import FoundedArchive
+from tests.fix_command import Run
 from tests.sql.fix_activity import association, find, happened, operation, store
-from tests.sql.fix_commands import Run
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 HOUR = timedelta(hours=1)
