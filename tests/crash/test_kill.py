@@ -7,7 +7,6 @@ import os
 import random
 import signal
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -176,6 +175,4 @@ def _leftovers_are_found(archive: Archive, held: int) -> None:
     assert len(archive.files(area)) == held
     archive.service.run("check", "reconcile", *options)
     archive.service.run("check", "verify")
-    began = time.monotonic()
     archive.echo()
-    assert time.monotonic() - began < 5

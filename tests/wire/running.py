@@ -2,7 +2,6 @@
 
 import itertools
 import shutil
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -177,7 +176,7 @@ class Archive:
         """The files that lie in an area's folder at this moment."""
         return sorted(path for path in (self.service.data / "areas" / area).rglob("*") if path.is_file())
 
-    def becomes_true(self, condition: Callable[[], bool], seconds: float = 15.0) -> bool:
+    def becomes_true(self, condition: Callable[[], bool], seconds: float = 60.0) -> bool:
         """Whether `condition` holds now or within some seconds: what follows the end of a connection takes a moment."""
         deadline = time.monotonic() + seconds
         pause = threading.Event()
@@ -291,13 +290,6 @@ def start_archive(
     assert archive.becomes_true(lambda: len(descendants(service.process.pid)) == workers + 1)
     assert archive.becomes_true(lambda: len(archive.workers()) == workers)
     return archive
-
-
-def unused_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def _writes_nameless_file(pid: int) -> bool:

@@ -421,9 +421,12 @@ def test_D29_clients_as_installed_need_not_wait_for_acknowledgements(
 ) -> None:
     paths: list[Path] = files_of(*(small(number=number) for number in range(100)))
 
-    started = time.monotonic()
-    ran = dcmtk.store(archive.port, *paths, called=archive.title.name)
+    def seconds() -> float:
+        started = time.monotonic()
+        ran = dcmtk.store(archive.port, *paths, called=archive.title.name)
+        assert ran.is_ok, ran
+        return time.monotonic() - started
 
-    assert ran.is_ok, ran
-    # Nagle's algorithm against delayed acknowledgements: 44 to 88 ms for each store, so 4.4 s at least.
-    assert time.monotonic() - started < 3
+    # Nagle's algorithm against delayed acknowledgements: 44 to 88 ms for each store, so never less than 4.4 s; without
+    # them it takes more than 4 s only while the machine has other things to do.
+    assert any(seconds() < 4 for _ in range(20))
