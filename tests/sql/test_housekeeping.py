@@ -1,16 +1,20 @@
 """Housekeeping: files whose last row is gone are unlinked, whatever goes wrong on the way."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import Connection, Engine, select
 
 from archive.database import transaction
 from archive.index import remove
 from archive.index.activity_tables import associations, operations
 from archive.index.tables import deletions, studies
+from archive.registry import changes
 from archive.server.housekeeping import ACTIVITY_BATCH, Housekeeping
 from tests.fix_archive import FoundedArchive
+from tests.fix_database import Recorded
 from tests.fix_instances import instance
 from tests.sql.fix_activity import association, find, happened
 
@@ -77,6 +81,26 @@ def _become_folder(path: Path) -> None:
     """What unlink(2) refuses even to root."""
     path.unlink()
     path.mkdir()
+
+
+def test_an_idle_round_asks_the_same_few_questions_however_many_areas_there_are(
+    founded: FoundedArchive, query_recorder: Callable[[Engine], AbstractContextManager[Recorded]]
+):
+    def questions() -> int:
+        keeper = Housekeeping(founded.database, founded.data)
+        keeper.round()
+        with query_recorder(founded.database.engine) as recorded:
+            assert not keeper.round()
+        return len(recorded.statements)
+
+    def more_areas(connection: Connection) -> None:
+        for number in range(20):
+            changes.add_area(connection, f"AREA{number}", f"areas/AREA{number}", {})
+
+    few = questions()
+    transaction.write(founded.database, more_areas)
+
+    assert questions() == few > 0
 
 
 def test_what_is_older_than_the_access_log_goes_back_is_forgotten(founded: FoundedArchive):
