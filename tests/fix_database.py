@@ -11,15 +11,17 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import psycopg
 import pytest
 from psycopg import sql
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, create_engine, event
 
-from archive.database import migrate
+from archive.database import engine, migrate
 from archive.database.engine import Database
 from scripts.postgresql_cluster import Cluster, ClusterFolder, start
 
@@ -40,6 +42,25 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if _OURS in config.stash:
         config.stash[_OURS].close()
         os.environ.pop(_FOLDER_VARIABLE, None)
+
+
+class _Statements(dict[Any, Any]):
+    """Statements as SQLAlchemy compiled them, for every engine of a dialect: it keys them by the engine's own dialect."""
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        return super().get((key[0].name, *key[1:]), default)
+
+    def __setitem__(self, key: Any, compiled: Any) -> None:
+        super().__setitem__((key[0].name, *key[1:]), compiled)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def statements_are_compiled_once() -> Iterator[None]:
+    """Each test has engines of its own, and to compile the same SQL for each of them took half of the time."""
+    shared = {"compiled_cache": _Statements()}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "create_engine", partial(create_engine, execution_options=shared))
+        yield
 
 
 @pytest.fixture(scope="session")
