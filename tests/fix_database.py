@@ -45,7 +45,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 class _Statements(dict[Any, Any]):
-    """Statements as SQLAlchemy compiled them, for every engine of a dialect: it keys them by the engine's own dialect."""
+    """Statements as SQLAlchemy compiled them; it keys them by the dialect of one engine, we by that of them all."""
 
     def get(self, key: Any, default: Any = None) -> Any:
         return super().get((key[0].name, *key[1:]), default)

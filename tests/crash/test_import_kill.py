@@ -22,8 +22,8 @@ from tests.sql.fix_holdings import Shelf, find
 
 pytestmark = [pytest.mark.crash, pytest.mark.slow]
 
-FILES = 2000
-MOST_KILLS = 8
+FILES = 800
+MOST_KILLS = 4
 _SECONDS = 120.0
 
 Begin = Callable[[], "subprocess.Popen[bytes]"]

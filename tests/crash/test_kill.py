@@ -1,6 +1,6 @@
 """`kill -9` at random moments while several senders store: what was acknowledged is there, and nothing is wrong.
 
-Each test takes about half a minute on a quiet machine.
+Each test takes about ten seconds on a quiet machine.
 """
 
 import os
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.crash, pytest.mark.slow]
 
 Start = Callable[..., Archive]
 
-ROUNDS = 20
+ROUNDS = 10
 SENDERS = 3
 _PLACEHOLDER = "2.25." + "9" * 30
 

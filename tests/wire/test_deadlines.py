@@ -214,7 +214,8 @@ def test_a_network_that_is_cut_in_the_middle_of_a_storescu(hasty: Archive, dcmtk
 def test_a_peer_that_reads_no_answers_is_ended(hasty_archive: Archive) -> None:
     archive = hasty_archive
     archive.title = archive.add_title(durability="relaxed")
-    archive.store(*(instance(number=number, side_pixels=0) for number in range(1000)))
+    archive.store(instance())
+    archive.multiply(archive.title.area, 2000)
     series = {"StudyInstanceUID": instance().StudyInstanceUID, "SeriesInstanceUID": instance().SeriesInstanceUID}
     keys = dict.fromkeys(("SOPInstanceUID", "PatientName", "StudyDescription", "InstanceNumber", "SOPClassUID"))
     with ExitStack() as stack:
