@@ -64,7 +64,7 @@ def test_an_import_that_is_killed_is_completed_by_the_next_one(
         )
         while _rows(founded) == before and importing.poll() is None:
             assert time.monotonic() < deadline
-            pause.wait(0.005)
+            pause.wait(0.02)  # each look costs the import some of its time
         pause.wait(moments.uniform(0, 0.1))
         importing.kill()
         importing.wait()

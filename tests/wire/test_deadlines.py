@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
+from pydicom.dataset import FileDataset
 
 from tests.fix_dcmtk import Dcmtk
 from tests.fix_instances import encoded, instance
@@ -211,10 +212,22 @@ def test_a_network_that_is_cut_in_the_middle_of_a_storescu(hasty: Archive, dcmtk
 # A peer that does not take what it asked for. The archive holds something here, so not `hasty`.
 
 
-def test_a_peer_that_reads_no_answers_is_ended(hasty_archive: Archive) -> None:
-    archive = hasty_archive
-    archive.title = archive.add_title(durability="relaxed")
-    archive.store(instance())
+@pytest.fixture
+def holding(hasty_archive: Archive) -> Archive:
+    """The same archive; `hold` gives it something without haste."""
+    hasty_archive.title = hasty_archive.add_title()
+    return hasty_archive
+
+
+def hold(archive: Archive, data_set: FileDataset) -> None:
+    """Store through another title of the area, which leaves the time that a busy machine takes."""
+    patient = archive.add_title(area=archive.title.area, dimse_timeout_seconds=60)
+    archive.store(data_set, title=patient)
+
+
+def test_a_peer_that_reads_no_answers_is_ended(holding: Archive) -> None:
+    archive = holding
+    hold(archive, instance())
     archive.multiply(archive.title.area, 2000)
     series = {"StudyInstanceUID": instance().StudyInstanceUID, "SeriesInstanceUID": instance().SeriesInstanceUID}
     keys = dict.fromkeys(("SOPInstanceUID", "PatientName", "StudyDescription", "InstanceNumber", "SOPClassUID"))
@@ -222,17 +235,16 @@ def test_a_peer_that_reads_no_answers_is_ended(hasty_archive: Archive) -> None:
         for _ in range(3):
             scu = stack.enter_context(archive.associate(Proposed(STUDY_ROOT_FIND), receive_buffer_bytes=4096))
             scu.ask(STUDY_ROOT_FIND, 0x20, identifier(QueryRetrieveLevel="IMAGE", **series, **keys))
-        archive.store(instance(study=2))  # nobody waits for them
+        hold(archive, instance(study=2))  # nobody waits for them
     assert archive.becomes_true(lambda: archive.associations() == 0)
     archive.echo()
 
 
-def test_a_peer_that_reads_no_data_set_of_a_get_is_ended(hasty_archive: Archive) -> None:
-    archive = hasty_archive
-    archive.title = archive.add_title()
+def test_a_peer_that_reads_no_data_set_of_a_get_is_ended(holding: Archive) -> None:
+    archive = holding
     data_set = instance(side_pixels=16)
     data_set.PixelData = bytes(30_000_000)
-    archive.store(data_set)
+    hold(archive, data_set)
     with archive.associate(
         Proposed(STUDY_ROOT_GET),
         Proposed(SECONDARY_CAPTURE),
@@ -246,10 +258,9 @@ def test_a_peer_that_reads_no_data_set_of_a_get_is_ended(hasty_archive: Archive)
     archive.echo()
 
 
-def test_a_peer_that_answers_no_sub_operation_is_ended(hasty_archive: Archive) -> None:
-    archive = hasty_archive
-    archive.title = archive.add_title()
-    archive.store(instance())
+def test_a_peer_that_answers_no_sub_operation_is_ended(holding: Archive) -> None:
+    archive = holding
+    hold(archive, instance())
     with archive.associate(
         Proposed(STUDY_ROOT_GET), Proposed(SECONDARY_CAPTURE), roles={SECONDARY_CAPTURE: (0, 1)}
     ) as scu:

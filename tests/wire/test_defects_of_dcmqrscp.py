@@ -420,7 +420,7 @@ def test_D28_the_same_host_is_the_same_however_it_is_written(archive: Archive) -
 def test_D29_clients_as_installed_need_not_wait_for_acknowledgements(
     archive: Archive, dcmtk: Dcmtk, files_of: Any
 ) -> None:
-    paths: list[Path] = files_of(*(small(number=number) for number in range(100)))
+    paths: list[Path] = files_of(*(small(number=number) for number in range(50)))
 
     def seconds() -> float:
         started = time.monotonic()
@@ -428,6 +428,6 @@ def test_D29_clients_as_installed_need_not_wait_for_acknowledgements(
         assert ran.is_ok, ran
         return time.monotonic() - started
 
-    # Nagle's algorithm against delayed acknowledgements: 44 to 88 ms for each store, so never less than 4.4 s; without
-    # them it takes more than 4 s only while the machine has other things to do.
-    assert any(seconds() < 4 for _ in range(20))
+    # Nagle's algorithm against delayed acknowledgements: 44 to 88 ms for each store, so never less than 2 s; without
+    # them it takes that long only while the machine has other things to do.
+    assert any(seconds() < 1.7 for _ in range(50))
