@@ -34,7 +34,7 @@ def busy(archive: FoundedArchive) -> FoundedArchive:
         ),
         (
             association(
-                datetime.now(UTC) - HOUR / 2,
+                NOW - HOUR / 2,
                 calling_ae_title="=cmd",
                 outcome="rejected",
                 reason="no rule",
