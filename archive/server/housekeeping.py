@@ -17,7 +17,7 @@ from pathlib import Path
 from archive.database import transaction
 from archive.database.engine import Database
 from archive.errors import ArchiveError, DiskFailed
-from archive.index import evictable, remove
+from archive.index import evictable, remove, unfiled
 from archive.index import housekeeping as books
 from archive.lifecycle import evict, filing
 from archive.lifecycle.evict import Disks
@@ -64,6 +64,7 @@ class Housekeeping:
         self._registry = RegistryReader(database)
         self._files: dict[int, LocalArea] = {}
         self._looked_at: dict[int, float] = {}
+        self._to_file: set[int] = set()  # areas with instances that waited for their file when the round began
         self._failing: set[tuple[int, str]] | None = None  # None: not known yet
 
     def round(self) -> bool:
@@ -84,6 +85,8 @@ class Housekeeping:
 
     def _work(self) -> bool:
         was_busy = False
+        with transaction.read(self._database) as connection:
+            self._to_file = unfiled.areas(connection)
         for area, files in self._areas():
             for work, do in (("file", self._file), ("evict", self._enforce_quota)):
                 if not self._may_go_on():
@@ -127,6 +130,8 @@ class Housekeeping:
 
     def _file(self, area: Area, files: LocalArea) -> bool:
         """Make the files of an area's instances; those of every node, since one of them is enough for it."""
+        if area.pk not in self._to_file:
+            return False
         number = 0
         while not (filed := filing.file_some(self._database, area, files)).is_last and self._may_go_on():
             number += filed.number

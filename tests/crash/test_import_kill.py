@@ -22,8 +22,8 @@ from tests.sql.fix_holdings import Shelf, find
 
 pytestmark = [pytest.mark.crash, pytest.mark.slow, pytest.mark.usefixtures("archive")]
 
-FILES = 2000
-MOST_KILLS = 8
+FILES = 800
+MOST_KILLS = 4
 _SECONDS = 120.0
 
 Begin = Callable[[], "subprocess.Popen[bytes]"]
@@ -64,7 +64,7 @@ def test_an_import_that_is_killed_is_completed_by_the_next_one(
         )
         while _rows(founded) == before and importing.poll() is None:
             assert time.monotonic() < deadline
-            pause.wait(0.005)
+            pause.wait(0.02)  # each look costs the import some of its time
         pause.wait(moments.uniform(0, 0.1))
         importing.kill()
         importing.wait()

@@ -1,15 +1,19 @@
 """Housekeeping: files whose last row is gone are unlinked, whatever goes wrong on the way."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import Connection, Engine, select
 
 from archive.database import transaction
 from archive.index import remove
 from archive.index.tables import deletions, studies
+from archive.registry import changes
 from archive.server.housekeeping import Housekeeping
 from tests.fix_archive import FoundedArchive
+from tests.fix_database import Recorded
 from tests.fix_instances import instance
 
 
@@ -75,3 +79,23 @@ def _become_folder(path: Path) -> None:
     """What unlink(2) refuses even to root."""
     path.unlink()
     path.mkdir()
+
+
+def test_an_idle_round_asks_the_same_few_questions_however_many_areas_there_are(
+    founded: FoundedArchive, query_recorder: Callable[[Engine], AbstractContextManager[Recorded]]
+):
+    def questions() -> int:
+        keeper = Housekeeping(founded.database, founded.data)
+        keeper.round()
+        with query_recorder(founded.database.engine) as recorded:
+            assert not keeper.round()
+        return len(recorded.statements)
+
+    def more_areas(connection: Connection) -> None:
+        for number in range(20):
+            changes.add_area(connection, f"AREA{number}", f"areas/AREA{number}", {})
+
+    few = questions()
+    transaction.write(founded.database, more_areas)
+
+    assert questions() == few > 0

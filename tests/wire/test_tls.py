@@ -594,7 +594,7 @@ def test_files_that_cannot_be_used_end_the_start_with_a_sentence(
         "both off": ({"--port": "off", "--tls-port": "off"}, "port and tls_port are both off"),
     }[wrong]
 
-    said = archive.service.run("serve", *(word for pair in (given | change).items() for word in pair), code=2)
+    said = archive.service.run_program("serve", *(word for pair in (given | change).items() for word in pair), code=2)
 
     assert sentence in said
     assert "Traceback" not in said
