@@ -36,16 +36,16 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     tls_port: Port = "off"
     """Port to listen on for TLS; 0 lets the system choose, off is none."""
     tls_certificate: str = ""
-    """File of our own certificate, and of those between it and its authority, in PEM."""
+    """File of our own certificate, and of those between it and its authority, in PEM; or of it alone in DER."""
     tls_key: str = ""
-    """File of its private key in PEM; empty: the file of the certificate."""
+    """File of its private key in PEM or DER; empty: the file of the certificate."""
     tls_key_password: str = ""
     tls_key_password_file: str = ""
     """File whose first line is the password of the private key."""
     tls_ca: str = ""
-    """File or folder of the certificates of trusted authorities."""
+    """File or folder of the certificates of trusted authorities, or several with colons."""
     tls_crl: str = ""
-    """File or folder of revocation lists."""
+    """File or folder of revocation lists, or several with colons."""
     tls_crl_check: str = "leaf"
     """Which certificates are looked up in them: that of the peer (leaf), or its authorities' too (chain)."""
     tls_client_certificate: str = "required"
@@ -54,6 +54,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Secure Transport Connection Profile of PS3.15 annex B."""
     tls_ciphers: str = ""
     """Cipher suites up to TLS 1.2 in OpenSSL's form, instead of the profile's."""
+    tls_dh_parameters: str = ""
+    """File of Diffie-Hellman parameters in PEM; without it DHE suites are not spoken with callers."""
+    tls_server_certificate: str = "required"
+    """Whether a peer that is called must show a certificate that can be verified: required, ignored."""
+    tls_expect_name: str = ""
+    """The only server name (SNI) that callers may ask for; empty: any."""
+    tls_request_name: str = "host"
+    """The server name (SNI) asked for of peers whose host is not checked: host is the peer's, off none."""
     workers: Annotated[int, msgspec.Meta(ge=0, le=256)] = 0
     """Worker processes; 0 is one for each core."""
     max_associations: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 200
@@ -159,11 +167,15 @@ def _words(key: str) -> tuple[str, ...]:
             return ("debug", "info", "warning", "error", "critical")
         case "log_format":
             return ("text", "json")
-        case "tls_profile" | "tls_client_certificate" | "tls_crl_check":
+        case "tls_profile" | "tls_client_certificate" | "tls_server_certificate" | "tls_crl_check":
             from archive.upper_layer import tls  # OpenSSL is for those who use it
 
-            tables = {"tls_profile": tls.PROFILES, "tls_client_certificate": tls.CLIENT_CERTIFICATE}
-            return tuple(tables.get(key, tls.REVOCATION_CHECK))
+            return {
+                "tls_profile": tuple(tls.PROFILES),
+                "tls_client_certificate": tuple(tls.CLIENT_CERTIFICATE),
+                "tls_server_certificate": tls.SERVER_CERTIFICATE,
+                "tls_crl_check": tuple(tls.REVOCATION_CHECK),
+            }[key]
         case _:
             return ()
 

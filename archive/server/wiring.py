@@ -52,7 +52,11 @@ def tls_policy(settings: Settings) -> tls.Policy:
         revocation_check=settings.tls_crl_check,
         profile=settings.tls_profile,
         ciphers=settings.tls_ciphers,
+        dh_parameters=settings.tls_dh_parameters,
         client_certificate=settings.tls_client_certificate,
+        server_certificate=settings.tls_server_certificate,
+        expected_name=settings.tls_expect_name,
+        requested_name=settings.tls_request_name,
         accepts=settings.tls_port != "off",
     )
 

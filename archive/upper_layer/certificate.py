@@ -97,11 +97,11 @@ def read(der: bytes) -> Certificate:
 
 
 def _read(der: bytes) -> Certificate:
-    [(_, whole)] = _elements(der, _SEQUENCE)
-    to_be_signed = next(_elements(whole, _SEQUENCE))[1]
-    fields = [(tag, value) for tag, value in _elements(to_be_signed) if tag != _VERSION]
+    [(_, whole)] = elements(der, _SEQUENCE)
+    to_be_signed = next(elements(whole, _SEQUENCE))[1]
+    fields = [(tag, value) for tag, value in elements(to_be_signed) if tag != _VERSION]
     _serial, _algorithm, _issuer, (_, validity), (_, subject), _key, *rest = fields
-    not_before, not_after = (_moment(tag, value) for tag, value in _elements(validity))
+    not_before, not_after = (_moment(tag, value) for tag, value in elements(validity))
     return Certificate(
         sha256=hashlib.sha256(der).hexdigest(),
         subject=tuple(_subject(subject)),
@@ -111,7 +111,7 @@ def _read(der: bytes) -> Certificate:
     )
 
 
-def _elements(data: bytes, expected: int | None = None) -> Iterator[tuple[int, bytes]]:
+def elements(data: bytes, expected: int | None = None) -> Iterator[tuple[int, bytes]]:
     """Tag and content of each element in `data` (X.690 8.1); `expected` is the only tag there may be at the first."""
     at = 0
     while at < len(data):
@@ -131,9 +131,9 @@ def _elements(data: bytes, expected: int | None = None) -> Iterator[tuple[int, b
 
 
 def _subject(name: bytes) -> Iterator[tuple[str, str]]:
-    for _, relative in _elements(name):  # a set of one, or of more
-        for _, pair in _elements(relative):
-            (_, kind), (tag, value) = _elements(pair)
+    for _, relative in elements(name):  # a set of one, or of more
+        for _, pair in elements(relative):
+            (_, kind), (tag, value) = elements(pair)
             codec = _STRINGS.get(tag)
             if codec is not None:  # else it is no text, and no one can ask for it
                 dotted = _dotted(kind)
@@ -141,13 +141,13 @@ def _subject(name: bytes) -> Iterator[tuple[str, str]]:
 
 
 def _names(extensions: bytes) -> Iterator[tuple[str, str]]:
-    [(_, sequence)] = _elements(extensions, _SEQUENCE)
-    for _, extension in _elements(sequence):
-        (tag, kind), *_, (value_tag, value) = _elements(extension)
+    [(_, sequence)] = elements(extensions, _SEQUENCE)
+    for _, extension in elements(sequence):
+        (tag, kind), *_, (value_tag, value) = elements(extension)
         if tag != _OID or value_tag != _OCTET_STRING or _dotted(kind) != _SUBJECT_ALTERNATIVE_NAME:
             continue
-        [(_, names)] = _elements(value, _SEQUENCE)
-        for name_tag, name in _elements(names):
+        [(_, names)] = elements(value, _SEQUENCE)
+        for name_tag, name in elements(names):
             if word := _NAME_KINDS.get(name_tag):
                 yield word, _name(word, name)
 

@@ -8,13 +8,13 @@ import logging
 import ssl
 import tempfile
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from archive.errors import Misconfigured, TlsFailed
-from archive.upper_layer import certificate, pem_files
+from archive.upper_layer import cipher_suites, tls_files
 from archive.upper_layer.tls_session import Session
 
 log = logging.getLogger(__name__)
@@ -39,9 +39,7 @@ _RFC_9325 = (
     "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256"
 )
-
 _WITH_DHE = "DHE-RSA-AES256-GCM-SHA384:DHE-RSA-AES128-GCM-SHA256"
-
 _STRONG = "@SECLEVEL=2"  # RSA and DHE of 2048 bits, ECDHE of 224, no SHA-1 in signatures
 
 # By the names of the settings. Those of PS3.15 B.9 and older allow TLS 1.0, which RFC 8996 forbids.
@@ -71,6 +69,12 @@ CLIENT_CERTIFICATE = {
     "ignored": ssl.CERT_NONE,
 }
 
+# Whether who is called must show one that can be verified.
+SERVER_CERTIFICATE = ("required", "ignored")
+
+# What server name is asked for.
+HOST, NO_NAME = "host", "off"
+
 # Which certificates of a chain are looked up in the revocation lists.
 REVOCATION_CHECK = {"leaf": ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF, "chain": ssl.VerifyFlags.VERIFY_CRL_CHECK_CHAIN}
 
@@ -80,21 +84,28 @@ class Policy:
     """What the administrator decided about TLS; paths of files and folders, "" where there is none."""
 
     certificate: str = ""
-    """Our own, in PEM, with the certificates between it and its authority behind it."""
+    """Our own, in PEM, with the certificates between it and its authority behind it; or in DER, alone."""
     key: str = ""
-    """Its private key in PEM; "": in the file of the certificate."""
+    """Its private key in PEM or DER; "": in the file of the certificate."""
     password: str = field(default="", repr=False)
     password_file: str = ""
     """File whose first line is the password of the key; counts before `password`."""
     authorities: str = ""
-    """File or folder of the certificates that are trusted."""
+    """Files and folders of the certificates that are trusted, with colons between them."""
     revocations: str = ""
-    """File or folder of revocation lists."""
+    """Files and folders of revocation lists, with colons between them."""
     revocation_check: str = "leaf"
     profile: str = "bcp195-rfc8996"
     ciphers: str = ""
     """Instead of those of the profile, up to TLS 1.2, as OpenSSL writes lists of them."""
+    dh_parameters: str = ""
+    """File of Diffie-Hellman parameters in PEM; without it no suite with DHE is spoken with who calls us."""
     client_certificate: str = "required"
+    server_certificate: str = "required"
+    expected_name: str = ""
+    """The only server name (SNI, RFC 6066 3) that who calls us may ask for; "": any."""
+    requested_name: str = HOST
+    """The server name that is asked for where the host is not checked; HOST: its host, NO_NAME: none."""
     accepts: bool = False
     """Whether somebody may call us, too."""
 
@@ -124,13 +135,13 @@ class Tls:
         """Read the files now, and warn if the days of our own certificate are numbered."""
         self._current()
 
-    def accept(self) -> Session:
+    def accept(self) -> "Session":
         """A session with somebody who calls us."""
         context = self._current().accepting
         assert context is not None, "the policy was not made for that"
         return Session(context, is_acceptor=True)
 
-    def request(self, host: str, *, checks_host: bool) -> Session:
+    def request(self, host: str, *, checks_host: bool) -> "Session":
         """A session with somebody whom we call; `checks_host`: the certificate must have been made for `host`.
 
         Raises TlsFailed where our own files cannot be used.
@@ -139,7 +150,11 @@ class Tls:
             contexts = self._current()
         except Misconfigured as error:
             raise TlsFailed(str(error)) from error
-        return Session(contexts.requesting if checks_host else contexts.requesting_any_name, host=host)
+        if checks_host:
+            return Session(contexts.requesting, host=host)
+        names = {HOST: host, NO_NAME: ""}
+        name = names.get(self._policy.requested_name, self._policy.requested_name)
+        return Session(contexts.requesting_any_name, host=name)
 
     def _current(self) -> _Contexts:
         """The contexts by the files as they are now; what cannot be used is said once, and the old ones serve on."""
@@ -158,24 +173,42 @@ class Tls:
             return self._contexts
 
 
+# Reading the files
+
+
 def _read(policy: Policy) -> _Contexts:
     profile = PROFILES[policy.profile]
     requesting, any_name = (_context(policy, profile, ssl.PROTOCOL_TLS_CLIENT) for _ in range(2))
     any_name.check_hostname = False
-    accepting = None
-    if policy.accepts:
-        accepting = _context(policy, profile, ssl.PROTOCOL_TLS_SERVER)
-        accepting.verify_mode = CLIENT_CERTIFICATE[policy.client_certificate]
-        if not policy.certificate:
-            raise Misconfigured("tls_port is set, and tls_certificate is not: name the certificate of the archive")
-        if accepting.verify_mode != ssl.CERT_NONE and not policy.authorities:
-            raise Misconfigured(
-                f"tls_client_certificate = {policy.client_certificate} needs tls_ca: name the certificates of the "
-                "authorities that are trusted, or set it to ignored"
-            )
+    if policy.server_certificate == "ignored":
+        requesting.check_hostname = False
+        requesting.verify_mode = any_name.verify_mode = ssl.CERT_NONE
+    accepting = _accepting(policy, profile) if policy.accepts else None
     if warning := own_certificate_warning(policy):
         log.warning("%s", warning)
     return _Contexts(accepting, requesting, any_name)
+
+
+def _accepting(policy: Policy, profile: Profile) -> ssl.SSLContext:
+    if not policy.certificate:
+        raise Misconfigured("tls_port is set, and tls_certificate is not: name the certificate of the archive")
+    context = _context(policy, profile, ssl.PROTOCOL_TLS_SERVER)
+    context.verify_mode = CLIENT_CERTIFICATE[policy.client_certificate]
+    if context.verify_mode != ssl.CERT_NONE and not policy.authorities:
+        raise Misconfigured(
+            f"tls_client_certificate = {policy.client_certificate} needs tls_ca: name the certificates of the "
+            "authorities that are trusted, or set it to ignored"
+        )
+    if policy.dh_parameters:
+        _load_dh_parameters(context, policy.dh_parameters)
+    if policy.expected_name:
+        context.sni_callback = partial(_expect, policy.expected_name)
+    return context
+
+
+def _expect(expected: str, session: object, asked: str | None, context: ssl.SSLContext) -> int | None:
+    """The alert for a caller who asks for another server name; None for one who asks for this, or for none."""
+    return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME if asked not in (None, expected) else None
 
 
 def _context(policy: Policy, profile: Profile, side: "ssl._SSLMethod") -> ssl.SSLContext:
@@ -188,14 +221,7 @@ def _context(policy: Policy, profile: Profile, side: "ssl._SSLMethod") -> ssl.SS
         raise Misconfigured(f"tls_ciphers = {policy.ciphers}: names no cipher suite that OpenSSL knows") from error
     if policy.certificate:
         _load_own(context, policy)
-    if policy.authorities:
-        for file, blocks in pem_files.blocks("tls_ca", policy.authorities, pem_files.CERTIFICATE):
-            try:
-                context.load_verify_locations(cadata="\n".join(blocks))
-            except ssl.SSLError as error:
-                raise Misconfigured(f"tls_ca: {file} holds a certificate that cannot be read") from error
-    else:
-        context.load_default_certs(ssl.Purpose.SERVER_AUTH)  # what the system trusts, when we call
+    _load_authorities(context, policy)
     if policy.revocations:
         context.verify_flags |= REVOCATION_CHECK[policy.revocation_check]
         _load_revocations(context, policy.revocations)
@@ -205,46 +231,60 @@ def _context(policy: Policy, profile: Profile, side: "ssl._SSLMethod") -> ssl.SS
 def _load_own(context: ssl.SSLContext, policy: Policy) -> None:
     """Our certificate and its key; says what is wrong with which file."""
     key = policy.key or policy.certificate
-    pem_files.require_block("tls_certificate", policy.certificate, "CERTIFICATE", "x509")
-    pem_files.require_block("tls_key" if policy.key else "tls_certificate", key, "PRIVATE KEY", "pkey")
     asked: list[bool] = []
-
     given = _password(policy)
 
     def password() -> str:
         asked.append(True)
         return given
 
-    try:
-        context.load_cert_chain(policy.certificate, key, password)
-    except (ssl.SSLError, ValueError) as error:
-        if getattr(error, "reason", None) == "KEY_VALUES_MISMATCH":
-            raise Misconfigured(f"The key in {key} is not that of the certificate in {policy.certificate}") from error
-        if asked and not given:
-            raise Misconfigured(
-                f"The key in {key} has a password; give it by tls_key_password_file or ARCHIVE_TLS_KEY_PASSWORD"
-            ) from error
-        if asked:
-            raise Misconfigured(f"The password does not open the key in {key}") from error
-        what = getattr(error, "reason", None) or str(error)
-        raise Misconfigured(
-            f"The certificate in {policy.certificate} or the key in {key} cannot be used: "
-            f"{what.lower().replace('_', ' ')}"
-        ) from error
+    with (
+        tls_files.in_pem("tls_certificate", policy.certificate, tls_files.CERTIFICATE) as certificate_file,
+        tls_files.in_pem("tls_key" if policy.key else "tls_certificate", key, tls_files.PRIVATE_KEY) as key_file,
+    ):
+        try:
+            context.load_cert_chain(certificate_file, key_file, password)
+        except (ssl.SSLError, ValueError) as error:
+            raise _own_files_problem(error, policy.certificate, key, is_secret=bool(asked), given=given) from error
+
+
+def _own_files_problem(error: Exception, file: str, key: str, *, is_secret: bool, given: str) -> Misconfigured:
+    reason = getattr(error, "reason", None) or str(error)
+    if reason == "KEY_VALUES_MISMATCH":
+        return Misconfigured(f"The key in {key} is not that of the certificate in {file}")
+    if is_secret and not given:
+        return Misconfigured(
+            f"The key in {key} has a password; give it by tls_key_password_file or ARCHIVE_TLS_KEY_PASSWORD"
+        )
+    if is_secret:
+        return Misconfigured(f"The password does not open the key in {key}")
+    return Misconfigured(
+        f"The certificate in {file} or the key in {key} cannot be used: {reason.lower().replace('_', ' ')}"
+    )
 
 
 def _password(policy: Policy) -> str:
     if not policy.password_file:
         return policy.password
-    content = pem_files.read("tls_key_password_file", Path(policy.password_file)).decode("utf-8", "replace")
+    content = tls_files.content("tls_key_password_file", Path(policy.password_file)).decode("utf-8", "replace")
     return content.partition("\n")[0].removesuffix("\r")
+
+
+def _load_authorities(context: ssl.SSLContext, policy: Policy) -> None:
+    if not policy.authorities:
+        context.load_default_certs(ssl.Purpose.SERVER_AUTH)  # what the system trusts, when we call
+    for file, held in tls_files.blocks("tls_ca", policy.authorities, tls_files.CERTIFICATE):
+        try:
+            context.load_verify_locations(cadata="\n".join(held))
+        except ssl.SSLError as error:
+            raise Misconfigured(f"tls_ca: {file} holds a certificate that cannot be read") from error
 
 
 def _load_revocations(context: ssl.SSLContext, path: str) -> None:
     """The revocation lists, and nothing else that lies there: OpenSSL would trust certificates in such a file."""
     with tempfile.NamedTemporaryFile("w", encoding="ascii", suffix=".pem") as gathered:
-        for _, blocks in pem_files.blocks("tls_crl", path, pem_files.REVOCATION_LIST):
-            gathered.write("\n".join((*blocks, "")))
+        for _, held in tls_files.blocks("tls_crl", path, tls_files.REVOCATION_LIST):
+            gathered.write("\n".join((*held, "")))
         gathered.flush()
         try:
             context.load_verify_locations(cafile=gathered.name)
@@ -252,20 +292,19 @@ def _load_revocations(context: ssl.SSLContext, path: str) -> None:
             raise Misconfigured(f"tls_crl = {path}: holds a revocation list that cannot be read") from error
 
 
+def _load_dh_parameters(context: ssl.SSLContext, path: str) -> None:
+    tls_files.content("tls_dh_parameters", Path(path))
+    try:
+        context.load_dh_params(path)
+    except (ssl.SSLError, ValueError) as error:
+        raise Misconfigured(f"tls_dh_parameters = {path}: holds no parameters in PEM; see openssl dhparam") from error
+
+
 def _stamp(policy: Policy) -> tuple[object, ...]:
     """What changes when a file does."""
-    named = (policy.certificate, policy.key, policy.password_file, policy.authorities, policy.revocations)
-    return tuple(mark for path in named if path for mark in _marks(path))
-
-
-def _marks(path: str) -> Iterator[tuple[object, ...]]:
-    place = Path(path)
-    try:
-        for each in (place, *(sorted(place.iterdir()) if place.is_dir() else ())):
-            status = each.stat()
-            yield each, status.st_ino, status.st_size, status.st_mtime_ns
-    except OSError as error:  # gone: the reading will say so
-        yield path, error.errno
+    single = (policy.certificate, policy.key, policy.password_file, policy.dh_parameters)
+    named = (*single, policy.authorities, policy.revocations)
+    return tuple(mark for path in named for mark in tls_files.marks(path))
 
 
 def own_certificate_warning(policy: Policy, now: datetime | None = None) -> str | None:
@@ -274,7 +313,7 @@ def own_certificate_warning(policy: Policy, now: datetime | None = None) -> str 
         return None
     now = now or datetime.now(UTC)
     try:
-        own = certificate.from_pem(Path(policy.certificate).read_text(encoding="latin-1"))
+        own = tls_files.own_certificate(policy.certificate)
     except (OSError, ValueError) as error:
         return f"the certificate in {policy.certificate} cannot be read: {error}"
     if now > own.not_after:
@@ -284,3 +323,27 @@ def own_certificate_warning(policy: Policy, now: datetime | None = None) -> str 
     if own.not_after - now < WARN_BEFORE:
         return f"the certificate in {policy.certificate} expires on {own.not_after:%Y-%m-%d}"
     return None
+
+
+# For command lines in DCMTK's words
+
+
+def cipher_suites_known() -> dict[str, str]:
+    """The suites up to TLS 1.2 that this OpenSSL has and that may be added to a profile, strongest first.
+
+    By their registered names: OpenSSL's names.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    names = {suite["id"] & 0xFFFF: suite["name"] for suite in context.get_ciphers()}
+    return {name: names[number] for number, name in cipher_suites.REGISTERED.items() if number in names}
+
+
+def seed(content: bytes) -> None:
+    """Stir `content` into OpenSSL's random numbers, of which it is taken to make none less predictable."""
+    ssl.RAND_add(content, 0.0)
+
+
+def random_bytes(count: int) -> bytes:
+    """So many of OpenSSL's random bytes."""
+    return ssl.RAND_bytes(count)

@@ -115,6 +115,8 @@ class Session:
         match reason:
             case "PEER_DID_NOT_RETURN_A_CERTIFICATE":
                 return TlsFailed("The peer shows no certificate, and one is required")
+            case "CALLBACK_FAILED":  # ours: there is one for the server name only
+                return TlsFailed("The peer asked for another server name (SNI) than the archive's")
             case "NO_SHARED_CIPHER":
                 return TlsFailed("The peer has no cipher suite in common with the archive")
             case "UNSUPPORTED_PROTOCOL" | "WRONG_SSL_VERSION" | "TLSV1_ALERT_PROTOCOL_VERSION":

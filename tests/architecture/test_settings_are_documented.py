@@ -29,7 +29,7 @@ def test_the_environment_variables_are_those_that_are_read() -> None:
     variables = {cells[2]: name for name, cells in DESCRIBED.items()}
     given = {"data": "d", "database": "e", "host": "h", "log_level": "error", "log_format": "json", "log_file": "f"}
     given |= {"tls_crl_check": "chain", "tls_client_certificate": "ignored", "tls_profile": "bcp195-extended"}
-    given |= {"host_lookup": "on"}
+    given |= {"host_lookup": "on", "tls_server_certificate": "ignored"}
     values = {name: given.get(name, "4096") for name in FIELDS} | {"workers": "3"}
 
     loaded = settings.load({"config": None}, {variable: values[name] for variable, name in variables.items()})

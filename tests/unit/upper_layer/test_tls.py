@@ -325,17 +325,6 @@ def test_a_damaged_file_is_named(
     assert str(file) in complaint(authority.policy(archive_identity, **{field: str(file)}))
 
 
-def test_der_is_named_with_the_command_that_mends_it(
-    authority: Authority, archive_identity: Identity, tmp_path: Path
-) -> None:
-    file = tmp_path / "archive.der"
-    file.write_bytes(ssl.PEM_cert_to_DER_cert(archive_identity.pem))
-
-    said = complaint(authority.policy(archive_identity, certificate=str(file)))
-
-    assert f"openssl x509 -inform der -in {file}" in said
-
-
 def test_a_key_of_another_certificate_is_named(
     authority: Authority, archive_identity: Identity, modality: Identity
 ) -> None:
