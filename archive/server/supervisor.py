@@ -49,8 +49,7 @@ def run(settings: Settings, ports: Sequence[Port] | None = None) -> int:
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)  # from here on signals wait until we ask for them
     _prepare_for_workers()
-    if settings.uses_tls:
-        Tls(wiring.tls_policy(settings)).check()
+    check_tls(settings)
     ports = listen(settings) if ports is None else ports
     files = {settings.data_folder / _PORT_FILES[port.is_tls]: f"{port.number}\n" for port in ports}
     for file, number in files.items():
@@ -65,6 +64,12 @@ def run(settings: Settings, ports: Sequence[Port] | None = None) -> int:
         for file, number in files.items():
             if _read(file) == number:  # else it is another node's, which shares the folder
                 file.unlink(missing_ok=True)
+
+
+def check_tls(settings: Settings) -> None:
+    """Read the files that are named for TLS; raises Misconfigured."""
+    if settings.uses_tls:
+        Tls(wiring.tls_policy(settings)).check()
 
 
 def listen(settings: Settings) -> tuple[Port, ...]:

@@ -202,12 +202,12 @@ def _accepting(policy: Policy, profile: Profile) -> ssl.SSLContext:
     if policy.dh_parameters:
         _load_dh_parameters(context, policy.dh_parameters)
     if policy.expected_name:
-        context.sni_callback = partial(_expect, policy.expected_name)
+        context.sni_callback = partial(_alert, policy.expected_name)
     return context
 
 
-def _expect(expected: str, session: object, asked: str | None, context: ssl.SSLContext) -> int | None:
-    """The alert for a caller who asks for another server name; None for one who asks for this, or for none."""
+def _alert(expected: str, _session: object, asked: str | None, _context: ssl.SSLContext) -> int | None:
+    """That for a caller who asks for another server name than `expected`; None for one who asks for it, or for none."""
     return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME if asked not in (None, expected) else None
 
 

@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archive.cli.dcmtk.dcmqrscp import PROGRAM, Dcmqrscp, decide
+from archive.cli.dcmtk.dcmqrscp import Dcmqrscp, decide
+from archive.cli.dcmtk.dcmqrscp_options import PROGRAM
 from archive.errors import Misconfigured
 
 # A face answers --help and --version before anything is decided.

@@ -17,23 +17,20 @@ import msgspec
 
 from archive import settings
 from archive.cli.admin import configuration, networks
-from archive.cli.dcmtk.dcmqrscp import CONFIGURATION_FAILED, PROGRAM, Dcmqrscp, decide, read_profiles
+from archive.cli.dcmtk import dcmqrscp_mapping, tls_settings
+from archive.cli.dcmtk.dcmqrscp import CONFIGURATION_FAILED, Dcmqrscp, decide, read_profiles
+from archive.cli.dcmtk.dcmqrscp_options import PROGRAM
 from archive.cli.dcmtk.options import CommandLine
-from archive.cli.dcmtk.output_options import Output
 from archive.database import transaction
 from archive.database.dialects import Connection
 from archive.database.engine import Database
-from archive.dicom.normal import EncodingOptions, GroupLengths, SequenceLengths
 from archive.errors import ArchiveError, Misconfigured
 from archive.lifecycle import evict, founding, importing
 from archive.lifecycle.importing import Fate
 from archive.registry import changes, dcmqrscp_import, hosts_access, network_changes, profile_rows, snapshot
 from archive.registry.association_profiles import AssociationProfile
-from archive.registry.changes import ENCODING_SETTINGS
 from archive.registry.dcmqrscp_config import DcmqrscpConfig
-from archive.registry.dcmqrscp_import import Policies
 from archive.registry.dcmqrscp_rows import Site
-from archive.registry.tables import OPERATIONS, RULED
 from archive.server import supervisor
 from archive.settings import Settings
 
@@ -44,7 +41,6 @@ DATA_FOLDER = ".archive"
 # dcmqrscp's own index, which is not read, and our data.
 NO_IMAGES = frozenset({"index.dat", DATA_FOLDER})
 
-HOSTS = {"ipv4": "0.0.0.0", "ipv6": "ipv6", "auto": "::"}  # noqa: S104 - as dcmqrscp listens
 HOSTS_ALLOW, HOSTS_DENY = Path("/etc/hosts.allow"), Path("/etc/hosts.deny")
 
 
@@ -52,17 +48,22 @@ def serve(given: CommandLine) -> int:
     """Serve; the exit code."""
     asked = decide(given)
     profiles = None if asked.profiles is None else read_profiles(asked.profiles)
-    encoding = _encoding(asked.output)
+    dcmqrscp_mapping.check(asked)
     try:
         config, site, notices = configuration.read_site(asked.config)
         for notice in notices:
             log.warning("%s, line %d: %s", asked.config, notice.line, notice.text)
+        answers = asked.character_set.over(config.response_character_set)
+        if answers.abort:
+            log.warning("SpecificCharacterSet: abort has no counterpart: what fits no set is answered in ISO_IR 192")
+        tls_settings.stir(asked.tls)
         loaded = _settings(asked, config, site)
         ports = supervisor.listen(loaded)
         _become(config.user_name, config.group_name)
+        supervisor.check_tls(loaded)
         configuration.make_folders(site)
         with closing(founding.open_current(loaded.data_folder, loaded.database_url)) as database:
-            _bring(database, loaded.data_folder, site, asked, config, encoding, profiles)
+            _bring(database, loaded.data_folder, site, asked, config, profiles)
             _index(database, loaded.data_folder, site)
         return supervisor.run(loaded, ports)
     except ArchiveError as error:
@@ -71,18 +72,7 @@ def serve(given: CommandLine) -> int:
 
 
 def _settings(asked: Dcmqrscp, config: DcmqrscpConfig, site: Site) -> Settings:
-    flags = {
-        "host": HOSTS[asked.ip_version],
-        "port": asked.port or config.network_tcp_port,
-        "max_pdu": asked.max_pdu_bytes or config.max_pdu_bytes,
-        "max_associations": config.max_associations,
-        "workers": 1 if asked.is_single_process else None,
-        "acse_timeout": asked.acse_timeout,
-        "dimse_timeout": asked.dimse_timeout,
-        "connect_timeout": asked.connect_timeout,
-        "host_lookup": "on" if asked.looks_up_hosts else "off",
-    }
-    loaded = settings.load(flags)
+    loaded = settings.load(dcmqrscp_mapping.flags(asked, config))
     if loaded.data == Settings().data and site.areas:
         return msgspec.structs.replace(loaded, data=str(Path(site.areas[0].path) / DATA_FOLDER))
     return loaded
@@ -111,7 +101,6 @@ def _bring(
     site: Site,
     asked: Dcmqrscp,
     config: DcmqrscpConfig,
-    encoding: dict[str, Any],
     profiles: tuple[AssociationProfile, AssociationProfile] | None,
 ) -> None:
     """Make the rows what the file and the options say."""
@@ -120,13 +109,7 @@ def _bring(
     def work(connection: Connection) -> list[str]:
         changes.begin(connection)
         accepting, proposing = (None, None) if profiles is None else (_profile(connection, each) for each in profiles)
-        policies = Policies(
-            areas={"discards": asked.ignores_stores, **encoding},
-            titles=_title_policy(asked, config) | {"profile_pk": accepting},
-            # Without an option, what is stored goes out as it is: else a compressed image could not go out at all.
-            peers={"proposes": None if asked.propose == "uncompressed" else asked.propose, "profile_pk": proposing},
-            operations=RULED if asked.allows_shutdown else OPERATIONS,
-        )
+        policies = dcmqrscp_mapping.policies(asked, config, accepting, proposing)
         said = dcmqrscp_import.bring(connection, site, policies, is_whole_truth=True)
         known = snapshot.read(connection)
         configuration.require_own_folders(site, known.areas.values(), data)
@@ -150,58 +133,6 @@ def _profile(connection: Connection, profile: AssociationProfile) -> int:
     key = profile_rows.key_of(connection, profile.name)
     assert key is not None
     return key
-
-
-def _title_policy(asked: Dcmqrscp, config: DcmqrscpConfig) -> dict[str, Any]:
-    answers = asked.character_set.over(config.response_character_set)
-    if answers.abort:
-        log.warning("SpecificCharacterSet: abort has no counterpart: what fits no set is answered in ISO_IR 192")
-    return {
-        "moves_to_same_title": "aetitle" in asked.move_restrictions,
-        "moves_to_same_host": "host" in asked.move_restrictions,
-        "moves_to_same_vendor": "vendor" in asked.move_restrictions,
-        "allows_get": asked.allows_get,
-        "allows_patient_root": asked.has_patient_root,
-        "allows_study_root": asked.has_study_root,
-        "allows_patient_study_only": asked.has_patient_study_only,
-        "requires_find": asked.requires_find,
-        "allows_parallel_store": asked.allows_parallel_stores,
-        "refuses": asked.refuses,
-        "requires_implementation_uid": asked.requires_implementation_uid,
-        "accepts": asked.accept,
-        "strict_find": asked.checks_find,
-        "strict_move": asked.checks_move,
-        "character_set": answers.character_set,
-        "character_set_overrides": answers.override,
-        "character_set_falls_back": answers.fallback,
-        "character_set_transliterates": answers.transliterate,
-        "character_set_discards": answers.discard,
-    }
-
-
-def _encoding(output: Output) -> dict[str, Any]:
-    """How areas write, as columns; raises Misconfigured for what an archive cannot do.
-
-    dcmqrscp writes every data set anew unless told otherwise; here bytes stay as they came unless an option asks for
-    more.
-    """
-    if not output.has_file_meta:
-        raise Misconfigured("--write-dataset: an archive keeps File Meta Information, or nobody could read its files")
-    file_bytes, item_bytes = output.padding_bytes or (0, 0)
-    options = EncodingOptions(
-        transfer_syntax_uid=output.transfer_syntax,
-        group_lengths=GroupLengths(output.group_lengths),
-        sequence_lengths=SequenceLengths.EXPLICIT if output.has_explicit_lengths else SequenceLengths.UNDEFINED,
-        file_padding_bytes=file_bytes,
-        item_padding_bytes=item_bytes,
-        old_vrs_only=not output.has_new_vrs,
-        deflate_level=output.deflate_level,
-    )
-    is_anew = options != EncodingOptions() if output.is_bit_preserving is None else not output.is_bit_preserving
-    columns = {column: getattr(options, name) for name, column in ENCODING_SETTINGS.items()}
-    return {"writing": "normalised" if is_anew else "received"} | {
-        column: getattr(value, "value", value) for column, value in columns.items()
-    }
 
 
 def _network_rules() -> list[tuple[bool, Any]]:

@@ -4,7 +4,7 @@ import logging
 import platform
 import sys
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import click
 
@@ -20,8 +20,12 @@ Work = Callable[[CommandLine], int]
 """What a face does once its command line is understood; raises Misconfigured for what cannot be in it."""
 
 
-def run(program: Program, arguments: Sequence[str], work: Work) -> int:
-    """Run `work`, or answer `--help`, `--version` or a mistake; the exit code."""
+Answers = Mapping[str, Callable[[], str]]
+"""What exclusive options of a face beside `--help` and `--version` print, below its header."""
+
+
+def run(program: Program, arguments: Sequence[str], work: Work, answers: Answers | None = None) -> int:
+    """Run `work`, or answer an exclusive option or a mistake; the exit code."""
     is_quiet = False
     try:
         given = program.parse(arguments)
@@ -31,6 +35,10 @@ def run(program: Program, arguments: Sequence[str], work: Work) -> int:
         if given.has(general_options.VERSION):
             sys.stdout.write(_version(program))
             return OK
+        for option, answer in (answers or {}).items():
+            if given.has(option):
+                sys.stdout.write(f"{program.header}\n{answer()}")
+                return OK
         log = general_options.log(given, program.name)
         is_quiet = log.is_quiet
         _set_up(log)
@@ -77,13 +85,13 @@ def _version(program: Program) -> str:
 class Face(click.Command):
     """A face as a command of `archive`: click passes the arguments on as they are."""
 
-    def __init__(self, program: Program, work: Work) -> None:
+    def __init__(self, program: Program, work: Work, answers: Answers | None = None) -> None:
         super().__init__(program.name, help=program.description, add_help_option=False)
-        self._program, self._work = program, work
+        self._program, self._work, self._answers = program, work, answers
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.args = list(args)
         return ctx.args
 
     def invoke(self, ctx: click.Context) -> int:
-        return run(self._program, ctx.args, self._work)
+        return run(self._program, ctx.args, self._work, self._answers)

@@ -91,6 +91,10 @@ class CommandLine:
         """The value of the right-most `option`; None if it is not given."""
         return next(iter(self.values(option)), None)
 
+    def each(self, option: str) -> tuple[str, ...]:
+        """The first value of every `option`, in the order given; for one that adds to what was said before."""
+        return tuple(values[0] for name, values in self.options if name == option)
+
     def signed(self, option: str, low: int, high: int = _MAX_INT) -> int | None:
         """The value of `option` as a signed number; None if it is not given. Raises Misconfigured."""
         return next(self._numbers(option, _SIGNED, 0, low, high), None)

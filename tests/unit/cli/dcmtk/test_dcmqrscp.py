@@ -5,14 +5,15 @@ from typing import Any
 
 import pytest
 
+from archive.cli.dcmtk import tls_options
 from archive.cli.dcmtk.dcmqrscp import (
-    PROGRAM,
     CharacterSetOptions,
     Dcmqrscp,
     Profiles,
     decide,
     read_profiles,
 )
+from archive.cli.dcmtk.dcmqrscp_options import PROGRAM
 from archive.cli.dcmtk.general_options import Log, log
 from archive.cli.dcmtk.output_options import Output
 from archive.dicom.transfer_syntax_presets import ACCEPT, PROPOSE
@@ -114,8 +115,9 @@ def test_the_right_most_option_counts(option: str, undone: str) -> None:
 
 def test_every_option_is_in_one_of_these_tests() -> None:
     tested = {argument.split()[0] for argument in (*CHANGES, *UNDOES)} | OF_THE_LOG | {"--help", "--version"}
+    of_tls = {option.long for group in tls_options.groups("both") for option in group.options}  # test_tls_options.py
 
-    assert {option.long for name, option in PROGRAM.options.items() if name in tested} == {
+    assert {option.long for name, option in PROGRAM.options.items() if name in tested} | of_tls == {
         option.long for option in PROGRAM.options.values()
     }
 

@@ -7,7 +7,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from archive.cli.dcmtk.dcmqrscp import PROGRAM, decide
+from archive.cli.dcmtk import tls_options
+from archive.cli.dcmtk.dcmqrscp import decide
+from archive.cli.dcmtk.dcmqrscp_options import PROGRAM
 from archive.cli.dcmtk.face import Face, run
 from archive.cli.dcmtk.options import CommandLine
 from archive.errors import Misconfigured
@@ -41,6 +43,12 @@ def test_version_names_the_libraries(capsys: Output) -> None:
     said = capsys.readouterr().out
     assert said.startswith(f"$archive: dcmqrscp v{PROGRAM.version} $\n")
     assert "- OpenSSL" in said
+
+
+@pytest.mark.parametrize("option", tls_options.ANSWERS)
+def test_an_exclusive_option_of_the_face_is_answered_and_nothing_else(option: str, capsys: Output) -> None:
+    assert run(PROGRAM, [option, "+B", "+te"], work, tls_options.ANSWERS) == 0
+    assert capsys.readouterr() == (f"{PROGRAM.header}\n{tls_options.ANSWERS[option]()}", "")
 
 
 @pytest.mark.parametrize("arguments, message", [(["-foo"], "Unknown option -foo"), (["+B", "+te"], "not allowed with")])
