@@ -1,20 +1,17 @@
 """The same conversation with DCMTK's dcmqrscp and with ours, by the same configuration file."""
 
-import re
 import subprocess
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from scripts.background import Background, free_port
 from tests.fix_dcmtk import Dcmtk
 from tests.fix_instances import encoded
 from tests.wire import conversation
 from tests.wire.conversation import Peer
+from tests.wire.dcmqrscp_site import CONFIGURATION, DCMQRSCP, OURS, serving
 from tests.wire.raw_messages import (
     CT_IMAGE,
     EXPLICIT,
@@ -26,61 +23,7 @@ from tests.wire.raw_messages import (
     Proposed,
     Rejected,
 )
-from tests.wire.receivers import Answer, pynetdicom_scp
-from tests.wire.running import identifier, unused_port
-
-CONFIGURATION = """\
-# A small site.
-NetworkTCPPort  = {port}
-MaxPDUSize      = 16384
-MaxAssociations = 16
-HostTable BEGIN
-modality    = (MODALITY, localhost, 5001)
-viewer      = (VIEWER, localhost, 5002)
-elsewhere   = (ELSEWHERE, host.invalid, 5003)
-destination = (DESTINATION, localhost, {destination})
-asleep      = (ASLEEP, localhost, {asleep})
-everybody   = modality, viewer, destination, asleep, elsewhere
-HostTable END
-VendorTable BEGIN
-"Acme" = modality, viewer
-VendorTable END
-AETable BEGIN
-ROOMY       {folder}/roomy      RW  (200, 1024mb)  everybody
-GROUPED     {folder}/grouped    RW  (200, 1024mb)  everybody
-READABLE    {folder}/readable   R   (200, 1024mb)  ANY
-TIGHT       {folder}/tight      RW  (2, 20kb)      everybody
-AETable END
-"""
-
-
-DCMQRSCP = (Dcmtk.program("dcmqrscp"),)
-OURS = (sys.executable, "-m", "archive", "dcmqrscp")
-
-
-@contextmanager
-def serving(
-    command: Sequence[object],
-    folder: Path,
-    *options: str,
-    configuration: str = CONFIGURATION,
-    answer: Answer = lambda event, before: 0,
-) -> Iterator[Peer]:
-    """A dcmqrscp, ours or DCMTK's, with the small site of CONFIGURATION, and its one move destination."""
-    port, asleep = free_port(), unused_port()
-    with pynetdicom_scp("DESTINATION", answer=answer) as destination:
-        for area in re.findall(r"{folder}/(\w+)", configuration):
-            (folder / area).mkdir(parents=True, exist_ok=True)
-        file = folder / "dcmqrscp.cfg"
-        file.write_text(configuration.format(port=port, destination=destination.port, asleep=asleep, folder=folder))
-        words = [*map(str, command), *options, "-c", str(file)]
-        process = Background(words, folder / "dcmqrscp.log", environment={"LC_ALL": "C.UTF-8", "TCP_NODELAY": "1"})
-        try:
-            process.wait_listening(port)
-            yield Peer(port, destination, process)
-        finally:
-            process.stop()
-
+from tests.wire.running import identifier
 
 # What is answered differently on purpose (docs/decisions/0010): dcmqrscp's answer, and ours.
 DIFFERENT: dict[str, tuple[Any, Any]] = {
