@@ -1,4 +1,4 @@
-"""What a command line of dcmqrscp comes to: settings of the service, columns of areas, AE titles and peers; pure."""
+"""What a command line of dcmqrscp comes to: settings of the service, columns of areas, AE titles and peers."""
 
 from typing import Any
 
