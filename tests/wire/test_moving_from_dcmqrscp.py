@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from scripts.background import free_port
 from tests.fix_dcmtk import Dcmtk
 from tests.fix_instances import encoded
 from tests.wire import conversation
