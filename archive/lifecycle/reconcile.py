@@ -143,7 +143,7 @@ class Survey(AbstractContextManager["Survey"]):
     def delete_leftovers(self) -> Iterator[str]:
         """Unlink the files without a row; each is named before it goes. Raises DiskFailed.
 
-        Whoever hears the names may take his time, in which somebody else may index a file where it lies: that one stays.
+        Whoever hears the names may take his time. A file that somebody else indexes meanwhile, where it lies, stays.
         """
         for paths in _batches(self.leftovers):
             named = self._named(paths)

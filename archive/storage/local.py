@@ -99,15 +99,24 @@ class LocalArea:
         return [file.path for file in files]
 
     def make_folder(self, name: str) -> OpenFolder:
-        """Make the folder of this minute and sync the entries that lead to it."""
+        """Make the folder of this minute and sync the entries that lead to it; raises DiskFailed."""
+        self._require_root()
         way = Path(name)
-        missing = [parent for parent in (way, *way.parents) if parent.is_relative_to(self.root)]
-        for parent in reversed(missing):
-            parent.mkdir(mode=_FOLDER_MODE, parents=parent == self.root, exist_ok=True)
-        for parent in missing:
+        leading = [parent for parent in (way, *way.parents) if parent.is_relative_to(self.root)]
+        for parent in reversed(leading[:-1]):
+            parent.mkdir(mode=_FOLDER_MODE, exist_ok=True)
+        for parent in leading:
             OpenFolder(str(parent.parent)).sync()
         self._ready_folder = folder = OpenFolder(name)
         return folder
+
+    def _require_root(self) -> None:
+        """The area's own folder is never made here: one that is gone lies on a disk that is not mounted.
+
+        What were written in its place would be out of sight when that is mounted again. Raises DiskFailed.
+        """
+        if not self.root.is_dir():
+            raise DiskFailed("The folder of the area is not there; is its disk mounted?", path=str(self.root))
 
     def open(self, path: str) -> BinaryIO:
         """The whole file, for reading; raises UnreadableFile."""
@@ -125,7 +134,7 @@ class LocalArea:
         try:
             os.unlink(self.root / path)  # noqa: PTH108 - a hot loop of housekeeping
         except FileNotFoundError:
-            return
+            self._require_root()
         except OSError as error:
             raise DiskFailed(path=str(self.root / path), reason=error.strerror) from error
 

@@ -16,7 +16,14 @@ from archive.storage.syncing import Syncer
 
 @pytest.fixture
 def area(tmp_path: Path) -> LocalArea:
+    (tmp_path / "area").mkdir()
     return LocalArea(tmp_path / "area")
+
+
+def tidy(area: LocalArea) -> None:
+    """Somebody takes away the folders of the area, and all that is in them."""
+    for folder in area.root.iterdir():
+        shutil.rmtree(folder)
 
 
 def test_a_file_holds_what_was_written_in_order(area: LocalArea):
@@ -50,13 +57,28 @@ def test_only_the_owner_writes_and_only_the_group_reads(area: LocalArea):
 def test_a_folder_that_was_tidied_away_is_made_again(area: LocalArea):
     with area.create() as file:
         file.publish()
-    shutil.rmtree(area.root)
+    tidy(area)
 
     with area.create() as file:
         file.write(b"x")
         file.publish()
 
     assert list(area.walk()) == [file.path]
+
+
+@pytest.mark.parametrize("has_stored", [False, True], ids=["first", "later"])
+def test_nothing_is_written_where_the_disk_of_the_area_is_not_mounted(area: LocalArea, has_stored: bool):
+    if has_stored:
+        with area.create() as file:
+            file.publish()
+    shutil.rmtree(area.root)
+
+    with pytest.raises(DiskFailed, match="is its disk mounted"):
+        area.create()
+    with pytest.raises(DiskFailed, match="is its disk mounted"):
+        area.unlink("2026/01/02/0304/file.dcm")
+
+    assert not area.root.exists()
 
 
 def test_walk_passes_over_what_is_not_ours(area: LocalArea):
@@ -147,7 +169,7 @@ def test_of_many_files_that_cannot_all_be_written_none_is_left(area: LocalArea, 
 def test_a_folder_tidied_away_while_a_file_is_written_is_made_again(area: LocalArea):
     with area.create() as file:
         file.write(b"x")
-        shutil.rmtree(area.root)
+        tidy(area)
         file.publish()
 
     assert list(area.walk()) == [file.path]
