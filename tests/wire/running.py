@@ -80,6 +80,9 @@ class Archive:
         """An AE title of ours; with an area of its own, unless one is named, and a rule that lets in loopback."""
         name = f"T{next(_numbers)}"
         path = policy.pop("folder", f"areas/{name}")
+        folder = self.service.data / path
+        if area is None and not folder.exists():  # as `archive area add` makes it
+            folder.mkdir(parents=True)
 
         def work(connection: Connection) -> None:
             if area is None:
