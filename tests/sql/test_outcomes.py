@@ -13,7 +13,8 @@ from archive.cli.options import Archive
 from archive.database import transaction
 from archive.errors import DiskFailed
 from archive.index.tables import instances
-from archive.lifecycle import importing
+from archive.lifecycle.importing import batch
+from archive.lifecycle.importing.transactions import Transactions
 from archive.registry import changes
 from archive.storage.local import LocalArea
 from tests.fix_archive import FoundedArchive
@@ -238,16 +239,16 @@ def test_an_import_that_fails_leaves_a_note_of_what_came_before(
 ) -> None:
     for number in (1, 2, 3):
         (work / f"{number}.dcm").write_bytes(part10_bytes(instance(number=number)))
-    monkeypatch.setattr(importing, "BATCH", 1)
-    commit, committed = importing.Import._commit, list[int]()
+    monkeypatch.setattr(batch, "BATCH", 1)
+    commit, committed = Transactions.commit, list[int]()
 
-    def failing(this: importing.Import, items: Any) -> Any:
+    def failing(this: Transactions, items: Any) -> Any:
         if len(committed) == 2:
             raise DiskFailed(path="/full")
         committed.append(1)
         return commit(this, items)
 
-    monkeypatch.setattr(importing.Import, "_commit", failing)
+    monkeypatch.setattr(Transactions, "commit", failing)
 
     said = run("import", "1.dcm", "2.dcm", "3.dcm", "--json", code=1)
 

@@ -12,7 +12,7 @@ from archive.dicom.transfer_syntax_presets import PROPOSE
 from archive.registry import changes
 from scripts.background import free_port
 from tests.fix_archive import FoundedArchive
-from tests.fix_command import Command
+from tests.fix_command import Run as Command
 from tests.fix_dcmtk import Receiver
 from tests.fix_instances import ct, data_set_bytes, encoded, instance, uid
 from tests.wire.receivers import pynetdicom_scp, raw_acceptor, rejects
@@ -25,11 +25,11 @@ Run = Callable[..., str]
 
 
 @pytest.fixture
-def run(command: Command) -> Run:
+def run(run: Command, archive: FoundedArchive) -> Run:
     """`run("study", "send", ..., code=0)`; what it printed."""
 
     def both(*arguments: object, code: int = 0) -> str:
-        said = command(*arguments, code=code)
+        said = run(*arguments, code=code)
         return said.out + said.error
 
     return both

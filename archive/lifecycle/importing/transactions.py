@@ -9,7 +9,7 @@ from archive.database.transaction import Connection
 from archive.errors import ArchiveError, DatabaseFailed
 from archive.index import remove, upsert, usage
 from archive.index.record import AlreadyHeld, Parents, UsageChange
-from archive.lifecycle import evict
+from archive.lifecycle import evict, holding
 from archive.lifecycle.evict import Disks, Eviction
 from archive.lifecycle.importing.batch import Item
 from archive.lifecycle.importing.outcome import Fate, Outcome, sentence
@@ -108,7 +108,7 @@ class Transactions:
             attempts += 1
             made.clear()
             evicted.clear()
-            now = evict.hold(connection, self._task.area)
+            now = holding.whole(connection, self._task.area)
             if attempts > 1:
                 self._require_not_superseded(connection, items)
             # A quota needs to know after each instance what the area holds; else it is counted once.
