@@ -238,13 +238,7 @@ class Archive:
 
     def becomes_true(self, condition: Callable[[], bool], seconds: float = 60.0) -> bool:
         """Whether `condition` holds now or within some seconds: what follows the end of a connection takes a moment."""
-        deadline = time.monotonic() + seconds
-        pause = threading.Event()
-        while not condition():
-            if time.monotonic() > deadline:
-                return False
-            pause.wait(0.01)
-        return True
+        return becomes_true(condition, seconds)
 
     def is_receiving(self) -> bool:
         """Whether a worker writes to a file that has no name yet, or not all of its content."""
@@ -300,6 +294,17 @@ def _connections(pid: int, port: int) -> set[int]:
         if fields[9] in inodes and fields[3] != "0A" and int(fields[1].rpartition(":")[2], 16) == port:
             found.add(int(fields[2].rpartition(":")[2], 16))
     return found
+
+
+def becomes_true(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
+    """Whether `condition` holds now or within some seconds."""
+    deadline, pause_seconds = time.monotonic() + seconds, 0.01
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        threading.Event().wait(pause_seconds)
+        pause_seconds = min(1.5 * pause_seconds, 0.1)  # looking takes time from what is looked for
+    return True
 
 
 def identifier(syntax: str = EXPLICIT, **keys: Any) -> bytes:

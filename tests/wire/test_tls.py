@@ -367,7 +367,7 @@ def test_a_client_that_never_finishes_its_handshake_is_closed_and_holds_up_nobod
     archive_identity: Identity,
     modality: Identity,
 ) -> None:
-    archive = start_own_archive(*options(authority, archive_identity), "--acse-timeout", "2")
+    archive = start_own_archive(*options(authority, archive_identity), "--acse-timeout", "5")
     silent = [RawScu(archive.service.tls_port) for _ in range(10)]
 
     others = echo(dcmtk, archive, *secure(modality, authority))
