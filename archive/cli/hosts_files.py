@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from archive.cli.reading import read_file
 from archive.errors import Misconfigured
 from archive.registry import hosts_access, networks
 from archive.registry.networks import Clients
 from archive.services.lookups import Lookups
 
 ALLOW, DENY = Path("/etc/hosts.allow"), Path("/etc/hosts.deny")
-_MOST_FILE_BYTES = 1 << 20  # they have some hundred; what is larger is something else
 
 HostRules = list[tuple[bool, Clients]]
 """Whether clients are taken, in the order in which they are asked; whom none speaks of is taken."""
@@ -17,14 +17,7 @@ HostRules = list[tuple[bool, Clients]]
 
 def read(path: Path) -> str:
     """A file of hosts_access(5); raises Misconfigured."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(_MOST_FILE_BYTES + 1)
-    except OSError as error:
-        raise Misconfigured("The file cannot be read", path=str(path), reason=error.strerror) from error
-    if len(content) > _MOST_FILE_BYTES:
-        raise Misconfigured("The file is larger than any list of hosts", path=str(path))
-    return content.decode(errors="replace")
+    return read_file(path).decode(errors="replace")
 
 
 def rules(daemon: str) -> HostRules:

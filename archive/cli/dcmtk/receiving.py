@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from archive.cli import hosts_files
-from archive.cli.dcmtk import network_options, parameters, status_words, tls_options
+from archive.cli.dcmtk import network_options, parameters, status_words
 from archive.cli.dcmtk.face import OK
 from archive.cli.dcmtk.network_options import IpVersion, ProfileName
 from archive.cli.dcmtk.tls_options import TlsOptions
@@ -86,11 +86,12 @@ def connect_by(tls: TlsOptions) -> Connect:
     """How a connection becomes one that can be read; raises Misconfigured."""
     if not tls.is_enabled:
         return Connection
-    from archive.upper_layer.tls import Tls  # OpenSSL is for those who use it
+    from archive.cli.dcmtk import tls_settings  # OpenSSL is for those who use it
+    from archive.upper_layer.tls import Tls
     from archive.upper_layer.tls_connection import TlsConnection
 
-    tls_options.stir(tls)
-    sessions = Tls(tls_options.policy(tls))
+    tls_settings.stir(tls)
+    sessions = Tls(tls_settings.policy(tls))
     sessions.check()
     return lambda accepted: TlsConnection(accepted, sessions.accept())
 
