@@ -124,11 +124,18 @@ class ShortUniqueNames:
 
     replaces: ClassVar[bool] = False
 
-    def __init__(self, extension: str = "", random_32_bits: Callable[[], int] | None = None) -> None:
+    def __init__(
+        self,
+        extension: str = "",
+        *,
+        begun_at: float | None = None,
+        random_32_bits: Callable[[], int] = lambda: int.from_bytes(os.urandom(4)),
+    ) -> None:
+        """`begun_at` is in seconds since 1970; None is now."""
         _check_extension(extension)
         self._extension = extension
-        self._begun_at = int(time.time()) & 0xFFFFFFFF
-        self._random = random_32_bits or (lambda: int.from_bytes(os.urandom(4)))
+        self._begun_at = int(time.time() if begun_at is None else begun_at) & 0xFFFFFFFF
+        self._random = random_32_bits
 
     def name(self, received: Received, subfolder: str) -> str:
         """A new name, most probably: whoever uses it looks if a file has it."""

@@ -64,8 +64,8 @@ class OutputFolder:
 
     def make(self, subfolder: str) -> bool:
         """Make the subfolder and what leads to it; False if it was there. Raises OSError."""
-        above, _, name = subfolder.rpartition("/")
-        if above:
+        above, slash, name = subfolder.rpartition("/")
+        if slash:
             self.make(above)
         below = self.open(above)
         try:
