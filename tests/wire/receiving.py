@@ -9,11 +9,13 @@ from pathlib import Path
 
 from pydicom.dataset import FileDataset
 
-from archive.errors import PeerError
+from archive.dimse.commands import CEchoRequest, CStoreRequest
+from archive.errors import ArchiveError, PeerError
 from archive.registry.acceptance import RANKS
 from archive.services import reception
 from archive.services.reception import Terms
 from archive.storage.output import Output, OutputSink
+from archive.storage.sink import Outcome
 from archive.upper_layer.association import Association
 from archive.upper_layer.connection import Connection
 from archive.upper_layer.proposal import Rejection
@@ -31,9 +33,9 @@ class _Visitor:
 
     sink: OutputSink
 
-    def received(self, *_: object) -> None: ...
-    def failed(self, *_: object) -> None: ...
-    def answered(self, *_: object) -> None: ...
+    def received(self, request: CEchoRequest | CStoreRequest) -> None: ...
+    def failed(self, request: CStoreRequest, error: ArchiveError) -> None: ...
+    def answered(self, request: CStoreRequest, code: int, outcome: Outcome | None) -> None: ...
 
 
 @contextmanager
