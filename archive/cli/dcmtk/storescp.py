@@ -70,7 +70,7 @@ def _receive(given: CommandLine) -> int:
     if asked.port is not None and sockets:
         log.warning("Parameter port not required in inetd mode")
     if replace(asked.events, study_order="study") != Events():
-        raise Misconfigured("no command is run, and no file renamed")
+        raise Misconfigured("-xcr, -xcs, -rns, -tos, -xs and --exec-shell are not served yet")
     with ending_with(_FAILED):
         terms = _terms(asked)
         receiving.check_folder(asked.files.folder, is_written=not asked.ignores_stores)
