@@ -25,8 +25,10 @@ Run = Callable[..., str]
 
 
 @pytest.fixture
-def run(run: Command, archive: FoundedArchive) -> Run:
-    """`run("study", "send", ..., code=0)`; what it printed."""
+def run(run: Command, founded: FoundedArchive, migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """`run("study", "send", ..., code=0)` on `founded`; what it printed."""
+    monkeypatch.setenv("ARCHIVE_DATA", str(founded.data))
+    monkeypatch.setenv("ARCHIVE_DATABASE", migrated_url)
 
     def both(*arguments: object, code: int = 0) -> str:
         said = run(*arguments, code=code)
