@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydicom.dataset import FileDataset
 
@@ -31,9 +32,9 @@ class _Visitor:
 
     sink: OutputSink
 
-    def received(self, *_: object) -> None: ...
-    def failed(self, *_: object) -> None: ...
-    def answered(self, *_: object) -> None: ...
+    def received(self, *_: Any, **__: Any) -> None: ...
+    def failed(self, *_: Any, **__: Any) -> None: ...
+    def answered(self, *_: Any, **__: Any) -> None: ...
 
 
 @contextmanager
