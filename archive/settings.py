@@ -84,6 +84,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """How long small instances are gathered in the database before they get their files."""
     activity_days: Annotated[int, msgspec.Meta(ge=0, le=36_500)] = 90
     """Days that associations and operations stay in the access log; 0 is for ever."""
+    evictions_days: Annotated[int, msgspec.Meta(ge=0, le=36_500)] = 365
+    """Days that the log tells what quotas took; 0 is for ever."""
+    changes_days: Annotated[int, msgspec.Meta(ge=0, le=36_500)] = 0
+    """Days that the log tells who changed what by a command; 0 is for ever."""
     housekeeping_lease: Annotated[float, msgspec.Meta(ge=1, le=86_400)] = 30
     """How long after its last sign of life a node keeps the housekeeping from the other nodes."""
     host_lookup: str = "off"

@@ -4,16 +4,19 @@ Ends only what it started: each program has a process group of its own.
 """
 
 import os
+import secrets
 import select
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 _RETRY_SECONDS = 0.01  # how long to listen for the program's death before the next attempt to connect
-_STOP_SECONDS = 15.0
+_START_SECONDS = _STOP_SECONDS = 60.0  # more than a busy machine takes
+_FIRST_PORT = 15_000  # below are those of well-known services
 
 
 class ProgramFailed(AssertionError):
@@ -65,7 +68,7 @@ class Background:
         except subprocess.TimeoutExpired:
             raise self.failed(f"still runs after {seconds:g} s") from None
 
-    def wait_listening(self, port: int, seconds: float = 30.0, host: str = "127.0.0.1") -> None:
+    def wait_listening(self, port: int, seconds: float = _START_SECONDS, host: str = "127.0.0.1") -> None:
         """Wait until somebody accepts connections on `port`."""
         for _ in self._attempts(seconds, f"does not listen on port {port}"):
             try:
@@ -74,7 +77,7 @@ class Background:
                 continue
             return
 
-    def wait_for_file(self, path: Path, seconds: float = 30.0) -> str:
+    def wait_for_file(self, path: Path, seconds: float = _START_SECONDS) -> str:
         """Wait until the program has written something to `path`; its first line."""
         for _ in self._attempts(seconds, f"did not write {path}"):
             if path.exists() and (text := path.read_text()).strip():
@@ -144,10 +147,17 @@ def _handle(pid: int) -> int | None:
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody uses now; for programs that cannot be told to choose one."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A TCP port of 127.0.0.1 that nobody uses now; for programs that cannot be told to choose one.
+
+    It is none of those that the system gives to connections and to whoever binds port 0: others are given many of
+    them before the program has bound its own.
+    """
+    given_by_system = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = _FIRST_PORT + secrets.randbelow(max(1000, given_by_system - _FIRST_PORT))
+        with socket.socket() as probe, suppress(OSError):  # in use
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def descendants(pid: int) -> list[int]:

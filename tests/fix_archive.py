@@ -74,5 +74,6 @@ class FoundedArchive:
 def founded(database: Database, tmp_path: Path) -> FoundedArchive:
     """An archive as the first start makes it."""
     data = tmp_path / "data"
-    founding.found(database, data)
+    if not founding.found(database, data):  # the template of the database was
+        (data / founding.FIRST_AREA_PATH).mkdir(parents=True)
     return FoundedArchive(database, data)

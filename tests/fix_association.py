@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import fields, replace
 from typing import Protocol, Self, TypeVar
 
 from archive.upper_layer import negotiation
@@ -21,10 +22,14 @@ IMPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2"
 EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 
 # Long enough for a busy machine, short enough that a hang is seen as one.
-PATIENT = Timeouts(acse=10.0, dimse=10.0, idle=10.0, response=10.0, connect=10.0)
-# For tests of what happens at a deadline.
-HASTY = Timeouts(acse=0.2, dimse=0.2, idle=0.2, response=0.2, connect=0.2)
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 60.0
+PATIENT = Timeouts(*[WAIT_SECONDS] * len(fields(Timeouts)))
+
+
+def hasty(*names: str) -> Timeouts:
+    """For tests of what happens at one deadline, which comes soon; the others leave time for all that goes before."""
+    return replace(PATIENT, **dict.fromkeys(names, 0.2))
+
 
 RELEASE_RQ = bytes.fromhex("0500 00000004 00000000")
 RELEASE_RP = bytes.fromhex("0600 00000004 00000000")

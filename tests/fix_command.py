@@ -1,8 +1,10 @@
-"""The command `archive`, run in this process on the archive of a test: what it printed, and its exit code."""
+"""The command `archive`, run in this process: what it printed, and its exit code."""
 
 import json
 from collections.abc import Callable
+from contextlib import chdir
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +14,8 @@ from tests.fix_archive import FoundedArchive
 
 
 @dataclass(frozen=True, slots=True)
-class Printed:
-    """What a command wrote."""
+class Said:
+    """What a command printed."""
 
     out: str
     error: str
@@ -23,31 +25,28 @@ class Printed:
         return json.loads(self.out)
 
 
-Command = Callable[..., Printed]
+Run = Callable[..., Said]
 
 
 @pytest.fixture
-def command(
-    founded: FoundedArchive,
-    migrated_url: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Command:
-    """`command("area", "list", code=0)` on the archive `founded`."""
-    monkeypatch.setenv("ARCHIVE_DATA", str(founded.data))
-    monkeypatch.setenv("ARCHIVE_DATABASE", migrated_url)
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """`run("area", "list", code=0)` in an empty folder, with its data in `tmp_path / "data"`."""
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.setenv("ARCHIVE_DATA", str(tmp_path / "data"))
 
-    return runner(capsys)
-
-
-def runner(capsys: pytest.CaptureFixture[str]) -> Command:
-    """What runs the command, and holds its exit code against `code`."""
-
-    def run(*arguments: object, code: int = 0) -> Printed:
-        with pytest.raises(SystemExit) as ended:
+    def command(*arguments: object, code: int = 0) -> Said:
+        with chdir(work), pytest.raises(SystemExit) as ended:
             main(list(map(str, arguments)))
         captured = capsys.readouterr()
         assert ended.value.code == code, f"{captured.out}\n{captured.err}"
-        return Printed(captured.out, captured.err)
+        return Said(captured.out, captured.err)
 
-    return run
+    return command
+
+
+@pytest.fixture
+def archive(founded: FoundedArchive, migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> FoundedArchive:
+    """The archive that `run` works on, where a test asks for it."""
+    monkeypatch.setenv("ARCHIVE_DATABASE", migrated_url)
+    return founded

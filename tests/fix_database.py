@@ -11,21 +11,24 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import psycopg
 import pytest
 from psycopg import sql
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, create_engine, event
 
-from archive.database import migrate
+from archive.database import engine, migrate, transaction
 from archive.database.engine import Database
+from archive.lifecycle import founding
+from archive.registry import changes
 from scripts.postgresql_cluster import Cluster, ClusterFolder, start
 
 _FOLDER_VARIABLE = "ARCHIVE_TEST_CLUSTER"  # how the workers of a parallel run learn the folder
 _OURS = pytest.StashKey[ClusterFolder]()
-_TEMPLATE = "archive_template"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -40,6 +43,25 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if _OURS in config.stash:
         config.stash[_OURS].close()
         os.environ.pop(_FOLDER_VARIABLE, None)
+
+
+class _Statements(dict[Any, Any]):
+    """Statements as SQLAlchemy compiled them; it keys them by the dialect of one engine, we by that of them all."""
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        return super().get((key[0].name, *key[1:]), default)
+
+    def __setitem__(self, key: Any, compiled: Any) -> None:
+        super().__setitem__((key[0].name, *key[1:]), compiled)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def statements_are_compiled_once() -> Iterator[None]:
+    """Each test has engines of its own, and to compile the same SQL for each of them took half of the time."""
+    shared = {"compiled_cache": _Statements()}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "create_engine", partial(create_engine, execution_options=shared))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -95,48 +117,75 @@ def database_url(dialect: str, tmp_path: Path, request: pytest.FixtureRequest) -
 
 @pytest.fixture
 def migrated_url(dialect: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
-    """The URL of a database of this dialect that holds the schema of the newest migration, and no rows of its own."""
+    """The URL of a database of this dialect that holds the schema of the newest migration, and no rows of its own.
+
+    Where the test asks for `founded` too, it holds what the first start of an archive writes.
+    """
+    kind = "founded_" if "founded" in request.fixturenames else ""
     if dialect == "sqlite":
         path = tmp_path / "index.sqlite"
-        shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
+        shutil.copyfile(request.getfixturevalue(f"{kind}sqlite_template"), path)
         yield sqlite_url(path)
         return
     with _postgresql_database(
-        request.getfixturevalue("cluster"), request.getfixturevalue("postgresql_template")
+        request.getfixturevalue("cluster"), request.getfixturevalue(f"{kind}postgresql_template")
     ) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def sqlite_template(shared_folder: Path) -> Path:
-    """A migrated SQLite file, to be copied."""
-    template, unfinished = shared_folder / "template.sqlite", shared_folder / "unfinished.sqlite"
-    with _one_at_a_time(shared_folder):
+    """A SQLite file with the schema, to be copied."""
+    return _sqlite_template(shared_folder, "migrated", migrate.upgrade)
+
+
+@pytest.fixture(scope="session")
+def founded_sqlite_template(shared_folder: Path) -> Path:
+    """A SQLite file of an archive as the first start makes it, to be copied."""
+    return _sqlite_template(shared_folder, "founded", _found)
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(cluster: Cluster, shared_folder: Path) -> str:
+    """The name of a database with the schema, to be a template."""
+    return _postgresql_template(cluster, shared_folder, "migrated", migrate.upgrade)
+
+
+@pytest.fixture(scope="session")
+def founded_postgresql_template(cluster: Cluster, shared_folder: Path) -> str:
+    """The name of a database of an archive as the first start makes it, to be a template."""
+    return _postgresql_template(cluster, shared_folder, "founded", _found)
+
+
+def _found(database: Database) -> None:
+    migrate.upgrade(database)
+    transaction.write(
+        database, lambda connection: changes.found(connection, founding.FIRST_AREA, founding.FIRST_AREA_PATH)
+    )
+
+
+def _sqlite_template(folder: Path, name: str, fill: Callable[[Database], object]) -> Path:
+    template, unfinished = folder / f"{name}.sqlite", folder / f"unfinished-{name}.sqlite"
+    with _one_at_a_time(folder):
         if not template.exists():
-            _upgrade(sqlite_url(unfinished))
+            with closing(Database(sqlite_url(unfinished))) as database:
+                fill(database)
             with closing(sqlite3.connect(unfinished)) as connection:
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # all of it in the one file
             unfinished.rename(template)
     return template
 
 
-@pytest.fixture(scope="session")
-def postgresql_template(cluster: Cluster, shared_folder: Path) -> str:
-    """The name of a migrated database, to be a template."""
-    migrated = shared_folder / "migrated"
-    with _one_at_a_time(shared_folder):
-        if not migrated.exists():
+def _postgresql_template(cluster: Cluster, folder: Path, name: str, fill: Callable[[Database], object]) -> str:
+    with _one_at_a_time(folder):
+        if not (folder / name).exists():
             with psycopg.connect(cluster.conninfo(), autocommit=True) as connection:
-                connection.execute(f"DROP DATABASE IF EXISTS {_TEMPLATE} WITH (FORCE)")
-                connection.execute(f"CREATE DATABASE {_TEMPLATE} TEMPLATE template0")
-            _upgrade(cluster.url(_TEMPLATE))
-            migrated.touch()
-    return _TEMPLATE
-
-
-def _upgrade(url: str) -> None:
-    with closing(Database(url)) as database:
-        migrate.upgrade(database)
+                connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
+                connection.execute(f"CREATE DATABASE {name} TEMPLATE template0".encode())
+            with closing(Database(cluster.url(name))) as database:
+                fill(database)
+            (folder / name).touch()
+    return name
 
 
 @pytest.fixture

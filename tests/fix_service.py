@@ -3,15 +3,19 @@
 The service tells its port by the file `archive.port` in its data folder. A failed test shows its log.
 """
 
+import io
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
+from archive.cli.main import main
 from scripts.background import Background, ProgramFailed, descendants, is_running, listeners
 
 _PORT_FILE, _TLS_PORT_FILE = "archive.port", "archive.tls-port"
@@ -79,7 +83,20 @@ class Service:
         return self.log.read_text(errors="replace")
 
     def run(self, *arguments: object, code: int = 0) -> str:
-        """Run `archive ARGUMENTS…` against the same data and database, expect exit code `code`; its output."""
+        """`archive ARGUMENTS…` in this process, on the same data and database; expect exit code `code`; its output."""
+        output = io.StringIO()
+        with (
+            patch.dict(os.environ, ARCHIVE_DATA=str(self.data), ARCHIVE_DATABASE=self.url),
+            redirect_stdout(output),
+            redirect_stderr(output),
+            pytest.raises(SystemExit) as ended,
+        ):
+            main(list(map(str, arguments)))
+        assert ended.value.code == code, f"{arguments} ended with {ended.value.code}\n{output.getvalue()}"
+        return output.getvalue()
+
+    def run_program(self, *arguments: object, code: int = 0) -> str:
+        """The same as a program of its own: for what goes on until it is told to stop."""
         command = [*_COMMAND, *map(str, arguments)]
         done = subprocess.run(
             command,

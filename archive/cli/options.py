@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import MAXYEAR, UTC, datetime, timedelta
 from functools import wraps
 from typing import Any, TypeVar
@@ -11,11 +11,14 @@ from typing import Any, TypeVar
 import click
 
 from archive import settings
+from archive.cli.main import FAILED
+from archive.cli.output import Outcome
 from archive.database import transaction
 from archive.database.engine import Database
 from archive.errors import Misconfigured
 from archive.lifecycle import founding
-from archive.registry import snapshot
+from archive.registry import audit, snapshot
+from archive.registry.audit import Note
 from archive.registry.model import Area, Registry
 from archive.registry.tables import RULED
 from archive.settings import Settings
@@ -27,12 +30,22 @@ T = TypeVar("T")
 Command = Callable[..., Any]
 
 
+class _DryRun(Exception):
+    """Ends the transaction of a dry run, which is rolled back; carries what it would have come to."""
+
+    def __init__(self, result: Any) -> None:
+        super().__init__()
+        self.result = result
+
+
 @dataclass(frozen=True, slots=True)
 class Archive:
     """What a command works on."""
 
     settings: Settings
     database: Database
+    changes: list[Note] = field(default_factory=list[Note])
+    """What `write` has changed, or would have, one after the other."""
 
     @contextmanager
     def read(self) -> Iterator[Any]:
@@ -40,9 +53,24 @@ class Archive:
         with transaction.read(self.database) as connection:
             yield connection
 
-    def write(self, work: Callable[[Any], T]) -> T:
-        """Run `work` in one write transaction: all of it happens, or nothing."""
-        return transaction.write(self.database, work)
+    def write(self, work: Callable[[Any], T], *, is_dry_run: bool = False) -> T:
+        """Run `work` in one write transaction: all of it happens, or nothing; of a dry run, nothing."""
+        notes: list[Note] = []
+
+        def listening(connection: Any) -> T:
+            nonlocal notes
+            with audit.heard(connection) as notes:
+                result = work(connection)
+            if is_dry_run:
+                raise _DryRun(result)
+            return result
+
+        try:
+            result = transaction.write(self.database, listening)
+        except _DryRun as dry:
+            result = dry.result
+        self.changes.extend(notes)
+        return result
 
     def registry(self) -> Registry:
         """What the administrator decided, as it is now."""
@@ -107,6 +135,20 @@ def with_archive(command: Command) -> Command:
             return command(Archive(loaded, database), **given)
 
     return with_settings(run)
+
+
+def with_outcome(command: Command) -> Command:
+    """Give a command that changes something the opened archive and the outcome that it tells; it takes --json."""
+
+    @wraps(command)
+    def run(archive: Archive, as_json: bool, **given: Any) -> None:
+        outcome = Outcome(as_json)
+        command(archive, outcome, **given)
+        outcome.end([properties(change) for change in archive.changes])
+        if outcome.is_failure:
+            click.get_current_context().exit(FAILED)
+
+    return json_option(with_archive(run))
 
 
 class Limit(click.ParamType[int | str]):

@@ -1,4 +1,4 @@
-"""What commands print: a table for people, aligned text for pipes, JSON for programs.
+"""What commands print: tables and sentences for people, aligned text for pipes, JSON for programs.
 
 Rows are mappings of names to values as they are; a name that ends in `_bytes` is a size and is shown to people with a
 unit. Rich draws on terminals, and is imported only there.
@@ -13,6 +13,38 @@ from typing import Any
 import click
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+
+
+class Outcome:
+    """What a command did that changes something: sentences for people as it goes, one JSON document for programs.
+
+    The document holds what the command tells, and in `changes` what it noted: action, subject, name, before, after.
+    """
+
+    def __init__(self, as_json: bool) -> None:
+        self.as_json = as_json
+        self.is_failure = False
+        """Whether some of it could not be done, and the exit code says so."""
+        self._told: dict[str, Any] = {}
+
+    def say(self, sentence: str) -> None:
+        """Say to people what was done."""
+        if not self.as_json:
+            click.echo(sentence)
+
+    def hint(self, sentence: str) -> None:
+        """Say to people, on standard error, what is odd or what to do next."""
+        if not self.as_json:
+            click.echo(sentence, err=True)
+
+    def tell(self, **values: Any) -> None:
+        """Put values into the document beside the changes."""
+        self._told |= values
+
+    def end(self, changes: Sequence[Mapping[str, Any]]) -> None:
+        """Print the document, where one is wanted."""
+        if self.as_json:
+            facts(self._told | {"changes": changes}, as_json=True)
 
 
 def table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]], *, as_json: bool, if_empty: str = "") -> None:

@@ -82,6 +82,18 @@ PORT = Port()
     "--activity-days", type=click.IntRange(0, 36_500), metavar="N", help="Of the access log; 90, 0 is for ever."
 )
 @click.option(
+    "--evictions-days",
+    type=click.IntRange(0, 36_500),
+    metavar="N",
+    help="Of the log of evictions; 365, 0 is for ever.",
+)
+@click.option(
+    "--changes-days",
+    type=click.IntRange(0, 36_500),
+    metavar="N",
+    help="Of the log of changes by commands; 0, which is for ever.",
+)
+@click.option(
     "--housekeeping-lease",
     type=click.FloatRange(1, 86_400),
     metavar="SECONDS",

@@ -23,8 +23,10 @@ from sqlalchemy import (
     Connection,
     Date,
     Engine,
+    Integer,
     Numeric,
     Table,
+    bindparam,
     event,
     func,
     literal,
@@ -36,6 +38,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
+from archive.database.prepared import Prepared
 from archive.errors import DatabaseFailed
 
 SQLITE = "sqlite"
@@ -59,6 +62,47 @@ SQLITE_LOG_BYTES = (SQLITE_CHECKPOINT_PAGES + 64) * (4096 + 24)
 
 # One key for all archives of a database: "PACS" in ASCII. Transaction-scoped, so that pgbouncer may sit in between.
 MIGRATION_LOCK_KEY = 0x50414353
+
+
+# Locks on areas and on shards of them, in the space of pairs of numbers, which is another: "AREA" and "SHAR".
+_AREA_LOCKS, _SHARD_LOCKS = 0x41524541, 0x53484152
+_MOST_SHARDS = 64
+
+
+def _lock(name: str, space: int, parameter: str) -> ColumnElement[Any]:
+    return getattr(func, name)(literal(space, Integer), bindparam(parameter, type_=Integer))
+
+
+# They queue in the order in which they came: locks on rows would let those who share go before who waits for all.
+_hold_area = Prepared(lambda _: select(_lock("pg_advisory_xact_lock", _AREA_LOCKS, "area")))
+_share_area = Prepared(
+    lambda _: select(
+        _lock("pg_advisory_xact_lock_shared", _AREA_LOCKS, "area"),
+        _lock("pg_advisory_xact_lock", _SHARD_LOCKS, "area_and_shard"),
+    )
+)
+
+
+def has_one_writer(connection: Connection) -> bool:
+    """Whether transactions that write come one after the other anyway."""
+    return connection.dialect.name == SQLITE
+
+
+def hold_area(connection: Connection, area_pk: int) -> None:
+    """Wait until nobody holds the area or a share of it; it is held until this transaction ends."""
+    if not has_one_writer(connection):
+        _hold_area.run(connection, {"area": _key(area_pk)})
+
+
+def share_area(connection: Connection, area_pk: int, shard: int) -> None:
+    """Wait until nobody holds the area, or a share of it for this shard (0 to 63); ours until this transaction ends."""
+    if not has_one_writer(connection):
+        _share_area.run(connection, {"area": _key(area_pk), "area_and_shard": _key(_MOST_SHARDS * area_pk + shard)})
+
+
+def _key(number: int) -> int:
+    """A number for a lock; two numbers that give the same wait for each other without need, and no harm."""
+    return number % 2**31
 
 
 def insert(dialect_name: str, table: Table) -> Any:

@@ -6,7 +6,7 @@ deadlock, a lost connection. It must therefore change nothing but the database. 
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
@@ -18,6 +18,7 @@ from archive.database.engine import Database
 from archive.errors import DatabaseFailed
 
 T = TypeVar("T")
+C = TypeVar("C")
 
 ATTEMPTS = 5
 
@@ -66,31 +67,33 @@ def _failed(error: SQLAlchemyError) -> DatabaseFailed:
     return DatabaseFailed(reason=reason.splitlines()[0] if reason else type(error).__name__)
 
 
-class _Job(Generic[T]):
-    __slots__ = ("done", "durable", "error", "key", "result", "work")
+class _Job(Generic[T, C]):
+    __slots__ = ("claim", "done", "durable", "error", "key", "result", "work")
 
-    def __init__(self, key: Any, work: Callable[[Connection], T], durable: bool) -> None:
-        self.key, self.work, self.durable = key, work, durable
+    def __init__(self, key: Any, work: Callable[[Connection], T], claim: C | None, durable: bool) -> None:
+        self.key, self.work, self.claim, self.durable = key, work, claim, durable
         self.result: T | None = None
         self.error: Exception | None = None
         self.done = False
 
 
-class GroupCommit:
+class GroupCommit(Generic[C]):
     """Many threads' writes, a commit for all that wait: whoever comes first commits for everyone in line."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, begin: Callable[[Connection, Sequence[C]], None] = lambda *_: None) -> None:
+        """`begin` is called first in each transaction, with the claims of all whose work will be in it."""
         self._database = database
-        self._waiting: list[_Job[Any]] = []
+        self._begin = begin
+        self._waiting: list[_Job[Any, C]] = []
         self._in_line = threading.Lock()
         self._committing = threading.Lock()
 
-    def write(self, work: Callable[[Connection], T], *, key: Any, durable: bool = True) -> T:
+    def write(self, work: Callable[[Connection], T], *, key: Any, claim: C | None = None, durable: bool = True) -> T:
         """Run `work` and return its result once it is committed, or raise what it raised.
 
         Work in one commit runs in the order of `key`, so that two processes lock rows in the same order.
         """
-        job = _Job(key, work, durable)
+        job: _Job[T, C] = _Job(key, work, claim, durable)
         with self._in_line:
             self._waiting.append(job)
         with self._committing:
@@ -109,12 +112,12 @@ class GroupCommit:
         for job in jobs:
             self._alone(job)
 
-    def _together(self, jobs: list[_Job[Any]]) -> bool:
+    def _together(self, jobs: list[_Job[Any, C]]) -> bool:
         """One transaction for all; False if one of them failed, and then nothing happened."""
         try:
             results = write(
                 self._database,
-                lambda connection: [job.work(connection) for job in jobs],
+                lambda connection: self._do(connection, jobs),
                 durable=any(job.durable for job in jobs),
             )
         except Exception:  # noqa: BLE001 - whose fault it was shows when each runs alone
@@ -123,9 +126,13 @@ class GroupCommit:
             job.result, job.done = result, True
         return True
 
-    def _alone(self, job: _Job[Any]) -> None:
+    def _alone(self, job: _Job[Any, C]) -> None:
         try:
-            job.result = write(self._database, job.work, durable=job.durable)
+            (job.result,) = write(self._database, lambda connection: self._do(connection, [job]), durable=job.durable)
         except Exception as error:  # noqa: BLE001 - handed to the thread whose work it is
             job.error = error
         job.done = True
+
+    def _do(self, connection: Connection, jobs: Sequence[_Job[Any, C]]) -> list[Any]:
+        self._begin(connection, [job.claim for job in jobs if job.claim is not None])
+        return [job.work(connection) for job in jobs]

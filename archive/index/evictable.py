@@ -13,6 +13,7 @@ from sqlalchemy import (
     Select,
     bindparam,
     column,
+    delete,
     false,
     func,
     insert,
@@ -233,6 +234,13 @@ def noted(
         statement = statement.where(evictions.c.evicted_at < until)
     newest_first = statement.order_by(evictions.c.evicted_at.desc(), evictions.c.pk.desc()).limit(most)
     return [Evicted(*row) for row in connection.execute(newest_first)]
+
+
+def forget(connection: Connection, area_pk: int, before: datetime, most: int) -> int:
+    """Drop what was written down before a moment of what went from an area, the oldest first, at most so many rows."""
+    old = select(evictions.c.pk).where(evictions.c.area_pk == area_pk, evictions.c.evicted_at < before)
+    oldest = old.order_by(evictions.c.evicted_at).limit(most)
+    return connection.execute(delete(evictions).where(evictions.c.pk.in_(oldest))).rowcount
 
 
 def pin(connection: Connection, study_pk: int, *, is_pinned: bool) -> bool:

@@ -77,7 +77,7 @@ Index(None, series_requests.c.scheduled_procedure_step_id)
 Index("ix_instances_series_pk", instances.c.series_pk).ddl_if(dialect="sqlite")
 Index("ix_instances_series_pk", instances.c.series_pk, instances.c.pk).ddl_if(dialect="postgresql")
 
-# What went from this area last?
+# What went from this area last, and what is older than evictions_days.
 Index(None, evictions.c.area_pk, evictions.c.evicted_at)
 
 # The access log, newest first; what is older than activity_days.

@@ -149,6 +149,9 @@ def remove_study(connection: Connection, study_pk: int, shard: int, reason: str,
         return None
     patient_pk = connection.scalar(select(studies.c.patient_pk).where(studies.c.pk == study_pk))
     of_study = select(series.c.pk).where(series.c.study_pk == study_pk)
+    # Whoever names the file of one of these has done so before the next statement reads it, or finds the row gone.
+    unfiled = (instances.c.series_pk.in_(of_study), instances.c.path.is_(None))
+    connection.execute(select(instances.c.pk).where(*unfiled).order_by(instances.c.pk).with_for_update()).all()
     files = select(
         instances.c.area_pk,
         instances.c.path,

@@ -48,6 +48,12 @@ def find(connection: Connection, instance_pk: int, sop_instance_uid: str) -> Whe
     return None if row is None else Whereabouts(*row)
 
 
+def areas(connection: Connection) -> set[int]:
+    """The areas with instances that wait for their file; one look at those that wait, however many areas there are."""
+    waiting = unfiled_instances.join(instances, instances.c.pk == unfiled_instances.c.instance_pk)
+    return set(connection.scalars(select(instances.c.area_pk).select_from(waiting).distinct()))
+
+
 def some(connection: Connection, area_pk: int, most: int) -> list[Unfiled]:
     """Instances of an area that wait for their file, oldest first."""
     statement = (

@@ -4,6 +4,7 @@ An area's counters are spread over shards, one for each writing process, so that
 commit; what an area holds is their sum.
 """
 
+import zlib
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, func, select, update
@@ -76,6 +77,36 @@ _sum_of_area = Prepared(
         )
     ).where(area_usage.c.area_pk == bindparam("area"))
 )
+
+
+_by_shards = Prepared(
+    lambda _: select(
+        func.coalesce(func.sum(area_usage.c.size_bytes), 0),
+        func.count(),
+        func.count().filter(area_usage.c.shard == bindparam("of_shard")),
+    ).where(area_usage.c.area_pk == bindparam("area"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Shards:
+    """What the counters of an area say together, and how many there are."""
+
+    size_bytes: int
+    number_of_shards: int
+    has_shard: bool
+    """Whether the one that was asked for is among them."""
+
+
+def by_shards(connection: Connection, area_pk: int, shard: int) -> Shards:
+    """The bytes of an area, and among how many shards they are counted."""
+    ((size_bytes, number_of_shards, of_shard),) = _by_shards.run(connection, {"area": area_pk, "of_shard": shard}).rows
+    return Shards(int(size_bytes), number_of_shards, of_shard > 0)
+
+
+def shard_of(node: str, worker: int) -> int:
+    """The shard of a worker process: its own within the node, and most likely that of no other node's."""
+    return (zlib.crc32(node.encode()) + worker) % SHARDS
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from archive.index import evictable, remove, usage
 from archive.index.evictable import Candidate, Cause, OldInstance
 from archive.index.record import Record, Stored, UsageChange
 from archive.lifecycle import quota
+from archive.lifecycle.holding import NeedsWhole
 from archive.lifecycle.quota import Reason
 from archive.registry import changes
 from archive.registry.snapshot import Area, Quota
@@ -122,23 +123,20 @@ def _full(area: Area, reason: Reason, sentence: str) -> OutOfResources:
     return OutOfResources(f"{sentence} ({reason.value})", area=area.name)  # the peer is told the sentence only
 
 
-def hold(connection: Connection, area: Area) -> Area:
-    """At the beginning of a transaction that stores: what this one counts, nobody else adds to.
-
-    The area as it is now: an association may be older than a limit that was lowered.
-    """
-    if not area.quota.decides_stores:
-        return area
-    limits = changes.hold_area(connection, area.pk)
-    return area if limits is None or limits == area.quota else replace(area, quota=limits)
-
-
 def make_room(
-    connection: Connection, area: Area, record: Record, stored: Stored, shard: int, disks: Disks | None
+    connection: Connection,
+    area: Area,
+    record: Record,
+    stored: Stored,
+    shard: int,
+    disks: Disks | None,
+    *,
+    is_alone: bool = True,
 ) -> list[Eviction]:
     """After a record was added: evict until the area is within its quota again, as far as this store passed it.
 
-    Raises OutOfResources where that cannot be; the transaction is then rolled back.
+    Who has a share of the area only (see `holding`) makes room in the study, and no more. Raises OutOfResources where
+    no room can be made, NeedsWhole where a share is not enough; the transaction is then rolled back.
     """
     if not area.quota.decides_stores:
         return []
@@ -150,6 +148,10 @@ def make_room(
     missing_bytes = (
         0 if disks is None else _missing_bytes(connection, area, disks, 0 if record.is_written else record.size_bytes)
     )
+    if not is_alone:
+        if missing_bytes or (area.quota.max_studies is not None and added.number_of_studies > 0):
+            raise NeedsWhole(is_crowded=missing_bytes > 0)
+        return evicted
     if not missing_bytes and not quota.counts(area.quota, added):
         return evicted
     reckoning = _Reckoning(area.quota, usage.of_area(connection, area.pk), missing_bytes, added)
@@ -330,15 +332,15 @@ def enforce(
         if not any(due(connection, area, disks, datetime.now(UTC), looks_at_every_study=looks_at_every_study)):
             return
     while evicted := transaction.write(
-        database, lambda connection: _enforce_some(connection, area, shard, disks, looks_at_every_study)
+        database, lambda connection: enforce_some(connection, area, shard, disks, looks_at_every_study)
     ):
         yield from evicted
 
 
-def _enforce_some(
-    connection: Connection, area: Area, shard: int, disks: Disks, looks_at_every_study: bool
+def enforce_some(
+    connection: Connection, area: Area, shard: int, disks: Disks, looks_at_every_study: bool = True
 ) -> list[Eviction]:
-    """As much of it as one transaction should do; nothing where nothing is left."""
+    """As much of `enforce` as one transaction should do; nothing where nothing is left."""
     limits = changes.hold_area(connection, area.pk)
     if limits is None:
         return []

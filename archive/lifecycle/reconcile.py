@@ -9,6 +9,7 @@ are walked. A row without a file breaks the archive's promise; it is reported an
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -40,14 +41,10 @@ def verify_counters(database: Database, area: Area) -> list[WrongCounters]:
         return checks.wrong_counters(connection, area.pk)
 
 
-def repair_counters(database: Database, area: Area) -> list[WrongCounters]:
+def repair_counters(connection: dialects.Connection, area: Area) -> list[WrongCounters]:
     """Set the counters of an area right, while it is in use; returns what was wrong."""
-
-    def repair(connection: dialects.Connection) -> list[WrongCounters]:
-        changes.hold_area(connection, area.pk)
-        return checks.repair_counters(connection, area.pk, _SHARD)
-
-    return transaction.write(database, repair)
+    changes.hold_area(connection, area.pk)
+    return checks.repair_counters(connection, area.pk, _SHARD)
 
 
 class Survey(AbstractContextManager["Survey"]):
@@ -73,6 +70,7 @@ class Survey(AbstractContextManager["Survey"]):
         self.number_of_files = 0
         self.number_of_rows = 0
         self.number_of_young_files = 0
+        self.number_of_deleted_files = 0
         self.leftover_bytes = 0
         self.leftovers = _PathList()  # files without a row
         self.missing = _PathList()  # rows without a file
@@ -150,15 +148,18 @@ class Survey(AbstractContextManager["Survey"]):
             without_row = [path for path in paths if path not in named]
             yield from without_row
             if without_row:
-                transaction.write(self._database, lambda connection, paths=without_row: self._unlink(connection, paths))
+                unlink = partial(self._unlink, paths=without_row, number_before=self.number_of_deleted_files)
+                transaction.write(self._database, unlink)
 
-    def _unlink(self, connection: dialects.Connection, paths: Sequence[str]) -> None:
+    def _unlink(self, connection: dialects.Connection, paths: Sequence[str], number_before: int) -> None:
         """Unlink those that still have no row, while nobody gives them one; twice does no harm."""
         changes.hold_area(connection, self._area.pk)
         named = checks.named_paths(connection, self._area.pk, paths)
+        self.number_of_deleted_files = number_before
         for path in paths:
             if path not in named:
                 self._files.unlink(path)
+                self.number_of_deleted_files += 1
 
     def _named(self, paths: Sequence[str]) -> set[str]:
         with transaction.read(self._database) as connection:

@@ -10,7 +10,6 @@ replaces. What fails before that transaction leaves no file; what fails in it ma
 
 import logging
 import math
-import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,14 +22,16 @@ from typing import Self
 from archive.database import transaction
 from archive.database.engine import Database
 from archive.database.transaction import Connection
-from archive.dicom import header, part10, uids
+from archive.dicom import header, part10
 from archive.dicom.header import Header
-from archive.errors import ArchiveError, DatabaseFailed, DataSetMismatch, MissingUid, UnreadableDataSet
+from archive.errors import ArchiveError, DatabaseFailed, DataSetMismatch, UnreadableDataSet
 from archive.index import remove, rows, upsert, usage
 from archive.index.record import AlreadyHeld, Duplicates, Parents, Record, Stored
 from archive.lifecycle import evict
 from archive.lifecycle.discard import DiscardingSink
 from archive.lifecycle.evict import Disks, Eviction
+from archive.lifecycle.head import HEAD_BYTES, require_uids
+from archive.lifecycle.holding import Claim, Holder, NeedsWhole
 from archive.lifecycle.normalise import NormalisingSink
 from archive.lifecycle.recorder import Received
 from archive.registry.model import Area
@@ -42,16 +43,8 @@ from archive.storage.syncing import Sync, Syncer
 
 log = logging.getLogger(__name__)
 
-# Of the data set, kept in memory to be scanned: the header of all but a few objects, which are read back instead. What
-# is no longer than this is stored in the database first; above, writing the bytes twice costs more than their own sync.
-HEAD_BYTES = 65_536
-
 # How often housekeeping is told that instances wait for their file; it looks again by itself for longer than this.
 WAKE_SECONDS = 0.1
-
-# Looser than PS3.5 9.1 in one point: some modalities write components with leading zeros, and such a UID names its
-# instance all the same.
-_UID = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 
 # Series whose keys are remembered; some hundred bytes each.
 MOST_PARENTS = 10_000
@@ -74,9 +67,10 @@ class Store:
         What is taken in is counted in `received`.
         """
         self._database = database
-        self._commits = transaction.GroupCommit(database)
         self._data = data
         self._shard = shard % usage.SHARDS
+        self._holder = Holder(self._shard)
+        self._commits = transaction.GroupCommit(database, self._holder.begin)
         self._wake_housekeeping = wake_housekeeping
         self._received = received
         self._woken_at = -math.inf
@@ -113,24 +107,29 @@ class Store:
         known = self._parents.get(key)
         disks = None if area.quota.min_free_bytes is None else Disks.of(area, self._data, self._database)
         evict.require_room(area, record.size_bytes, disks, is_written=record.is_written)
+        claim = Claim(area, record.size_bytes, makes_study=known is None)
         attempts = 0
         evicted: list[Eviction] = []
 
         def work(connection: Connection) -> Stored:
             nonlocal attempts, evicted
             attempts += 1
-            now = evict.hold(connection, area)
+            now = claim.now
             if now is not area:
                 evict.require_room(now, record.size_bytes, disks, is_written=record.is_written)
             if attempts > 1 and self._was_superseded(connection, area, record):
                 raise AlreadyHeld(record.path, is_this=True)
             stored = upsert.add(connection, area.pk, record, duplicates=duplicates, shard=self._shard, known=known)
-            evicted = evict.make_room(connection, now, record, stored, self._shard, disks)
+            evicted = evict.make_room(connection, now, record, stored, self._shard, disks, is_alone=claim.is_alone)
             if sync is not None:
                 sync.wait()  # the last moment at which the file must be durable
             return stored
 
-        stored = self._commits.write(work, key=key, durable=area.durable)
+        try:
+            stored = self._commits.write(work, key=key, claim=claim, durable=area.durable)
+        except NeedsWhole as because:
+            self._holder.come_again(claim, because)
+            stored = self._commits.write(work, key=key, claim=claim, durable=area.durable)
         if stored.parents != known:
             if len(self._parents) >= MOST_PARENTS:
                 self._parents.clear()
@@ -303,15 +302,3 @@ class Incoming:
                 offending_element=0x00080018,
             )
         require_uids(scanned)
-
-
-def require_uids(scanned: Header) -> None:
-    """An instance says which it is, and to which series and study it belongs; raises MissingUid."""
-    for name, tag, uid in (
-        ("SOP Instance UID", 0x00080018, scanned.sop_instance_uid),
-        ("Study Instance UID", 0x0020000D, scanned.study_instance_uid),
-        ("Series Instance UID", 0x0020000E, scanned.series_instance_uid),
-    ):
-        if len(uid) > uids.MAX_UID_CHARACTERS or not _UID.fullmatch(uid):
-            what = "malformed" if uid else "missing"
-            raise MissingUid(f"The {name} is {what}", offending_element=tag)

@@ -389,7 +389,7 @@ changes = Table(
     # Of a change only what differs; NULL before an addition and after a removal.
     Column("before", Json),
     Column("after", Json),
-    # What was changed last week?
+    # What was changed last week, and what is older than changes_days.
     Index(None, "changed_at"),
     sqlite_autoincrement=True,
 )

@@ -7,36 +7,31 @@ fails is written down and comes again, and does not hold up the units of other a
 """
 
 import logging
-import math
 import os
 import select
 import signal
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from archive.database import transaction
 from archive.database.engine import Database
 from archive.errors import ArchiveError, DiskFailed
-from archive.index import activity, evictable, remove
+from archive.index import evictable, remove, unfiled
 from archive.index import housekeeping as books
 from archive.lifecycle import evict, filing
 from archive.lifecycle.evict import Disks
 from archive.registry.model import Area
 from archive.registry.snapshot import RegistryReader
 from archive.server.election import Lease
+from archive.server.retention import FOR_EVER, Forgetting, Retention
 from archive.settings import Settings
 from archive.storage.local import LocalArea
 
 log = logging.getLogger(__name__)
 
 BATCH = 500
-# Associations with their operations, in one transaction: a moment of SQLite's writer.
-ACTIVITY_BATCH = 200
-ACTIVITY_BATCHES_IN_A_ROUND = 20
-BETWEEN_FORGETTING_SECONDS = 3600.0
-# Housekeeping shares the shard of the first worker.
+# Which housekeeping shares with a worker of one node or another.
 _SHARD = 0
 # For what other nodes and commands left to do, who cannot wake us, and for what failed.
 BETWEEN_ROUNDS_SECONDS = 10.0
@@ -57,22 +52,19 @@ class Housekeeping:
         may_go_on: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.monotonic,
         *,
-        activity_days: int = 0,
+        retention: Retention = FOR_EVER,
     ) -> None:
-        """`may_go_on` is asked between units that may be many; once it says no, the round ends.
-
-        `activity_days` is how long the access log goes back; 0 is for ever.
-        """
+        """`may_go_on` is asked between units that may be many; once it says no, the round ends."""
         self._database = database
         self._data = data
         self._node = node
         self._may_go_on = may_go_on
         self._clock = clock
-        self._activity_days = activity_days
-        self._forget_at = -math.inf
+        self._forgetting = Forgetting(database, retention, may_go_on, clock)
         self._registry = RegistryReader(database)
         self._files: dict[int, LocalArea] = {}
         self._looked_at: dict[int, float] = {}
+        self._to_file: set[int] = set()  # areas with instances that waited for their file when the round began
         self._failing: set[tuple[int, str]] | None = None  # None: not known yet
 
     def round(self) -> bool:
@@ -93,6 +85,8 @@ class Housekeeping:
 
     def _work(self) -> bool:
         was_busy = False
+        with transaction.read(self._database) as connection:
+            self._to_file = unfiled.areas(connection)
         for area, files in self._areas():
             for work, do in (("file", self._file), ("evict", self._enforce_quota)):
                 if not self._may_go_on():
@@ -102,7 +96,7 @@ class Housekeeping:
             was_busy = True
             if number < BATCH:
                 break
-        return self._forget_activity() or was_busy
+        return self._forgetting.some(self._registry.current().areas.values()) or was_busy
 
     def _tried(self, area: Area, work: str, do: Callable[[], bool]) -> bool:
         """Do the work; an area that is full or broken does not hold up the others."""
@@ -136,6 +130,8 @@ class Housekeeping:
 
     def _file(self, area: Area, files: LocalArea) -> bool:
         """Make the files of an area's instances; those of every node, since one of them is enough for it."""
+        if area.pk not in self._to_file:
+            return False
         number = 0
         while not (filed := filing.file_some(self._database, area, files)).is_last and self._may_go_on():
             number += filed.number
@@ -170,22 +166,6 @@ class Housekeeping:
             is_followed = evictable.is_policy_followed(connection, area.pk)
         if not is_followed:
             transaction.write(self._database, lambda connection: evict.follow_policy(connection, area))
-
-    def _forget_activity(self) -> bool:
-        """Drop from the access log what is too old, now and then; whether more is left than one round takes."""
-        if not self._activity_days or self._clock() < self._forget_at:
-            return False
-        before = datetime.now(UTC) - timedelta(days=self._activity_days)
-        for _ in range(ACTIVITY_BATCHES_IN_A_ROUND):
-            if not self._may_go_on():
-                return False
-            number = transaction.write(
-                self._database, lambda connection: activity.forget(connection, before, ACTIVITY_BATCH), durable=False
-            )
-            if number < ACTIVITY_BATCH:
-                self._forget_at = self._clock() + BETWEEN_FORGETTING_SECONDS
-                return False
-        return True
 
     def unlink_some(self) -> int:
         """Unlink a batch of queued files and drop them from the queue; returns how many could be unlinked."""
@@ -230,7 +210,7 @@ def run(settings: Settings, node: str, wake: int, lifeline: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all; the supervisor decides
     database = Database(settings.database_url)
     lease = Lease(database, node, settings.housekeeping_lease)
-    work = Housekeeping(database, settings.data_folder, node, lease.keep, activity_days=settings.activity_days)
+    work = Housekeeping(database, settings.data_folder, node, lease.keep, retention=Retention.of(settings))
     turns = _Turns(lease, work, settings.filing_delay)
     ready = select.poll()
     for source in (wake, lifeline, stop):

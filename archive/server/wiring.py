@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from archive.database.engine import Database
+from archive.index import usage
 from archive.lifecycle.activity import Station
 from archive.lifecycle.recorder import Recorder
 from archive.lifecycle.retrieve import Holdings
@@ -70,7 +71,7 @@ def assemble(settings: Settings, station: Station, *, wake_housekeeping: Callabl
         store=Store(
             database,
             settings.data_folder,
-            shard=station.worker,
+            shard=usage.shard_of(station.node, station.worker),
             wake_housekeeping=wake_housekeeping,
             received=recorder.received,
         ),

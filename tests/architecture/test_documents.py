@@ -16,13 +16,13 @@ from typing import Any
 import click
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
-from sqlalchemy import JSON, Boolean, Column, Date, Integer, LargeBinary, Numeric, Text, Time, text
+from sqlalchemy import Boolean, Column, Date, Integer, LargeBinary, Numeric, Text, Time, text
 
 import archive as package
 from archive.cli import main as cli
 from archive.database import transaction
 from archive.database.engine import Database
-from archive.database.metadata import Timestamp
+from archive.database.metadata import Json, Timestamp
 from archive.index import report_rows, reports
 from archive.index import tables as index_tables
 from archive.index.activity import Source
@@ -211,7 +211,7 @@ def kind(column: Column[Any]) -> str:
         Integer: "integer",
         Numeric: "number",
         LargeBinary: "bytes",
-        JSON: "JSON",
+        Json: "JSON",
         Text: "text",
     }
     return next(word for each, word in kinds.items() if isinstance(column.type, each))

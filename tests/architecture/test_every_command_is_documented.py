@@ -7,6 +7,12 @@ import pytest
 
 from archive.cli import main as cli
 
+# What prints no JSON, and why.
+WITHOUT_JSON = {
+    "serve": "it runs until it is stopped, and what it says is its log: see --log-format",
+    "completion": "it prints a script, which a shell evaluates",
+}
+
 
 def command(words: str) -> tuple[click.Command, click.Context]:
     """The command of these words, with the context in which it runs."""
@@ -60,7 +66,35 @@ def test_every_command_takes_the_settings_that_name_the_archive(words: str) -> N
     assert {"data", "database", "config"} <= {parameter.name for parameter in found.params}
 
 
+@pytest.mark.parametrize("words", cli.COMMANDS)
+def test_every_command_prints_json_but_for_few(words: str) -> None:
+    found, _ = command(words)
+    options = {name for parameter in found.params for name in parameter.opts}
+
+    assert ("--json" in options) == (words not in WITHOUT_JSON)
+
+
 @pytest.mark.parametrize("line", [*cli.GROUPS.values(), *(line for _, line in cli.COMMANDS.values())])
 def test_lists_say_one_line_about_each_command(line: str) -> None:
     assert line.endswith(".")
     assert len(line) <= 60
+
+
+# Options whose values are names of things, and arguments by which a command finds one.
+_NAMES = {"--area", "--at", "--peer", "--group", "--vendor", "--member", "--to", "--as", "--profile", "--leave"}
+_FINDS = {"show", "set", "remove", "evict", "usage", "echo", "export"}
+_NAMED = {"area", "ae", "peer", "group", "user", "profile"}
+
+
+@pytest.mark.parametrize("words", cli.COMMANDS)
+def test_a_shell_completes_every_name_that_a_command_takes(words: str) -> None:
+    found, _ = command(words)
+    group, _, verb = words.rpartition(" ")
+    names = [
+        parameter
+        for parameter in found.params
+        if (isinstance(parameter, click.Option) and _NAMES & set(parameter.opts) and not parameter.is_flag)
+        or (isinstance(parameter, click.Argument) and group in _NAMED and verb in _FINDS)
+    ]
+
+    assert [each.name for each in names if each._custom_shell_complete is None] == []

@@ -9,10 +9,7 @@ import pytest
 
 from archive.database.engine import Database
 from tests.fix_database import _postgresql_database, sqlite_url
-from tests.sql.fix_commands import archive, run
 from tests.sql.fix_holdings import Shelf, new_shelf
-
-__all__ = ["archive", "run"]  # fixtures of all tests here
 
 
 @pytest.fixture(scope="session")

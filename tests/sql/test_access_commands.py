@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.fix_archive import FoundedArchive
-from tests.sql.fix_commands import Run
+from tests.fix_command import Run
 
 
 @pytest.fixture
@@ -188,7 +188,7 @@ def test_hosts_allow_and_hosts_deny_are_taken_over(site: Run, tmp_path: Path) ->
     allow.write_text("# who may\nsshd: ALL\ndcmqrscp storescp: 10.1. EXCEPT 10.1.66.\n")
     deny.write_text("ALL: ALL\n")
 
-    tried = site("network", "import", allow, deny, "--dry-run", "--json").json
+    tried = site("network", "import", allow, deny, "--dry-run", "--json").json["rules"]
     assert site("network", "list", "--json").json == []
     taken = site("network", "import", allow, deny)
 

@@ -17,9 +17,9 @@ from archive.server.election import Lease
 from archive.server.housekeeping import Housekeeping
 from archive.storage.local import LocalArea
 from tests.fix_archive import FoundedArchive
+from tests.fix_command import Run
 from tests.fix_instances import instance, uid
 from tests.fix_tls import Identity
-from tests.sql.fix_commands import Run
 
 STUDY = uid("study", 1, 1)
 
@@ -423,7 +423,7 @@ def test_a_dry_run_says_what_would_go_and_what_that_frees(run: Run, archive: Fou
         archive.database, lambda connection: connection.execute(text("UPDATE storage_areas SET max_studies = 1"))
     )
 
-    would = run("area", "evict", "ARCHIVE", "--dry-run", "--json").json
+    would = run("area", "evict", "ARCHIVE", "--dry-run", "--json").json["evictions"]
     did = run("area", "evict", "ARCHIVE")
     after = run("area", "evict", "ARCHIVE")
 
@@ -614,8 +614,8 @@ def test_a_dry_run_of_a_study_that_is_too_large_says_how_many_instances_go(run: 
     transaction.write(archive.database, lambda connection: evictable.follow_policy(connection, archive.area.pk))
 
     would = run("area", "evict", "ARCHIVE", "--dry-run")
-    (row,) = run("area", "evict", "ARCHIVE", "--dry-run", "--json").json
-    did = run("area", "evict", "ARCHIVE", "--json").json
+    (row,) = run("area", "evict", "ARCHIVE", "--dry-run", "--json").json["evictions"]
+    did = run("area", "evict", "ARCHIVE", "--json").json["evictions"]
 
     assert "2 instances of studies that are too large would go: " in would.out
     assert (row["what"], row["instances"], row["reason"]) == ("oldest instances", 2, "max_study_bytes")

@@ -11,7 +11,7 @@ from archive.registry import audit, changes, snapshot
 from archive.registry.answering import AS_THE_SERVICE, Answering
 from archive.registry.model import Registry
 from tests.fix_archive import FoundedArchive
-from tests.sql.fix_commands import Run
+from tests.fix_command import Run
 
 # Columns of ae_titles that `archive ae show` shows under another name.
 _POLICIES = {

@@ -10,8 +10,8 @@ from archive.registry.access import Caller
 from archive.registry.dcmqrscp_import import Policies
 from archive.registry.model import Registry
 from tests.fix_archive import FoundedArchive
+from tests.fix_command import Run
 from tests.fix_instances import instance
-from tests.sql.fix_commands import Run
 
 CONFIGURATION = """\
 NetworkTCPPort  = 11113
@@ -85,11 +85,12 @@ def test_a_dry_run_says_the_same_and_changes_nothing(
 ) -> None:
     before = registry(archive)
 
-    dry = run("import-config", configuration, "--dry-run", "--json").json["changes"]
+    dry = run("import-config", configuration, "--dry-run").out
 
     assert registry(archive) == before
     assert not (tmp_path / "tight").exists()
-    assert run("import-config", configuration, "--json").json["changes"] == dry
+    done = run("import-config", configuration).out
+    assert dry == "".join(f"would be: {line}\n" for line in done.splitlines())
     assert run("import-config", configuration, "--json").json["changes"] == []
     assert "All that" in run("import-config", configuration).error
 
@@ -140,7 +141,7 @@ def test_a_file_that_cannot_be_is_refused_and_changes_nothing(
     broken = run("import-config", configuration, code=2)
 
     assert "There is an area TIGHT already, in another folder" in taken.error
-    assert "Cannot read" in missing.error
+    assert "The file cannot be read" in missing.error
     assert f"{configuration}" in broken.error
     assert registry(archive) == before
 

@@ -13,14 +13,17 @@ from sqlalchemy import select, update
 
 from archive.database import transaction
 from archive.index.tables import instances
-from archive.lifecycle import importing
 from archive.lifecycle import verify as verifying
+from archive.lifecycle.importing import batch
+from archive.lifecycle.importing.transactions import Transactions
 from archive.lifecycle.verify import Verification
 from archive.storage import checksum, paths
 from tests.fix_archive import FoundedArchive
-from tests.fix_command import Command
+from tests.fix_command import Run
 from tests.fix_instances import ct, encoded, instance, part10_bytes, uid
 from tests.sql.fix_holdings import Shelf
+
+pytestmark = pytest.mark.usefixtures("archive")
 
 
 @pytest.fixture
@@ -42,14 +45,14 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_an_import_says_what_it_did_and_names_what_it_could_not(
-    founded: FoundedArchive, command: Command, folder: Path
+    founded: FoundedArchive, run: Run, folder: Path
 ) -> None:
-    would = command("import", folder, "--dry-run", code=1)
+    would = run("import", folder, "--dry-run", code=1)
     assert founded.files() == []
-    did = command("import", folder, code=1)
-    again = command("import", folder, "--json", code=1)
+    did = run("import", folder, code=1)
+    again = run("import", folder, "--json", code=1)
     (folder / "letter.txt").unlink()
-    last = command("import", folder)
+    last = run("import", folder)
 
     assert "ARCHIVE: 4 files would be taken in" in would.out
     assert did.out.splitlines()[:-1] == [
@@ -69,54 +72,53 @@ def test_an_import_says_what_it_did_and_names_what_it_could_not(
         "bad_files": [{"path": f"{folder}/letter.txt", "reason": "This is not a DICOM file"}],
         "skipped_files": [{"path": f"{folder}/link", "reason": "a symbolic link is not followed"}],
         "kept_instead": [],
+        "changes": [],
     }
     assert last.out.splitlines()[-1].startswith("ARCHIVE: 0 files taken in (0 B), 4 held already, 1 skipped, 0 bad.")
 
 
 def test_an_import_that_is_stopped_says_so_and_goes_on_when_it_is_run_again(
-    founded: FoundedArchive, command: Command, folder: Path, monkeypatch: pytest.MonkeyPatch
+    founded: FoundedArchive, run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (folder / "letter.txt").unlink()
-    monkeypatch.setattr(importing, "BATCH", 1)
-    commit, committed = importing.Import._commit, list[int]()
+    monkeypatch.setattr(batch, "BATCH", 1)
+    commit, committed = Transactions.commit, list[int]()
 
-    def interrupted(work: importing.Import, items: Any) -> Any:
+    def interrupted(work: Transactions, items: Any) -> Any:
         if len(committed) == 2:
             raise KeyboardInterrupt
         committed.append(len(items))
         return commit(work, items)
 
     with monkeypatch.context() as patched:
-        patched.setattr(importing.Import, "_commit", interrupted)
-        stopped = command("import", folder, code=1)
+        patched.setattr(Transactions, "commit", interrupted)
+        stopped = run("import", folder, code=1)
 
     assert stopped.error == "Stopped; what was taken in stays, and the same command goes on from there.\n"
     assert len(founded.files()) in (2, 3)  # the batch that was at its commit may leave a copy
-    command("import", folder)
-    command("check", "reconcile", "--older-than", 0, "--delete")
+    run("import", folder)
+    run("check", "reconcile", "--older-than", 0, "--delete")
     assert len(founded.files()) == 3
 
 
-def test_an_import_goes_into_the_area_that_is_named(command: Command, folder: Path, tmp_path: Path) -> None:
-    command("area", "add", "OTHER", tmp_path / "other")
+def test_an_import_goes_into_the_area_that_is_named(run: Run, folder: Path, tmp_path: Path) -> None:
+    run("area", "add", "OTHER", tmp_path / "other")
 
-    command("import", folder / "1.dcm", "--area", "OTHER")
+    run("import", folder / "1.dcm", "--area", "OTHER")
 
-    assert [row["area"] for row in command("study", "list", "--json").json] == ["OTHER"]
+    assert [row["area"] for row in run("study", "list", "--json").json] == ["OTHER"]
     assert len(list((tmp_path / "other").rglob("*.dcm"))) == 1
 
 
-def test_an_import_in_place_takes_the_whole_folder_of_the_area(
-    founded: FoundedArchive, command: Command, folder: Path
-) -> None:
+def test_an_import_in_place_takes_the_whole_folder_of_the_area(founded: FoundedArchive, run: Run, folder: Path) -> None:
     folder.rename(founded.folder / "old archive")
 
-    said = command("import", "--in-place", code=1)
+    said = run("import", "--in-place", code=1)
 
     assert "ARCHIVE: 3 files taken in" in said.out
-    assert command("study", "list", "--json").json[0]["number_of_instances"] == 3
-    assert "0 rows without a file" in command("check", "reconcile").out
-    assert "4 rows" not in command("check", "reconcile").out
+    assert run("study", "list", "--json").json[0]["number_of_instances"] == 3
+    assert "0 rows without a file" in run("check", "reconcile").out
+    assert "4 rows" not in run("check", "reconcile").out
 
 
 @pytest.mark.parametrize(
@@ -129,18 +131,18 @@ def test_an_import_in_place_takes_the_whole_folder_of_the_area(
     ],
     ids=["nothing", "missing", "area", "elsewhere"],
 )
-def test_a_mistake_imports_nothing(command: Command, arguments: tuple[str, ...], sentence: str) -> None:
-    said = command("import", *arguments, code=2)
+def test_a_mistake_imports_nothing(run: Run, arguments: tuple[str, ...], sentence: str) -> None:
+    said = run("import", *arguments, code=2)
 
     assert (said.out, said.error.count("\n")) == ("", 1)
     assert sentence in said.error
 
 
-def test_a_name_that_no_terminal_can_show_is_printed_all_the_same(command: Command, tmp_path: Path) -> None:
+def test_a_name_that_no_terminal_can_show_is_printed_all_the_same(run: Run, tmp_path: Path) -> None:
     strange = tmp_path / os.fsdecode(b"\xffstrange\n\x1b[31m")
     strange.write_text("no image")
 
-    said = command("import", strange, code=1)
+    said = run("import", strange, code=1)
 
     assert said.out.count("\n") == 2
     assert "strange" in said.out
@@ -178,19 +180,19 @@ def test_a_progress_bar_is_drawn_on_a_terminal_and_only_there(
 
 
 def test_a_stored_file_that_changed_by_a_bit_is_found_by_its_checksum(
-    founded: FoundedArchive, command: Command, shelf: Shelf
+    founded: FoundedArchive, run: Run, shelf: Shelf
 ) -> None:
     founded.store(instance(number=1), ct(number=2))
     founded.store(instance(number=3), is_filed=False)
-    assert "0 files and 0 counters wrong" in command("check", "verify", "--checksums").out
+    assert "0 files and 0 counters wrong" in run("check", "verify", "--checksums").out
     row = next(row for row in shelf.rows(instances) if row.size_bytes > 100_000)
     content = bytearray((founded.folder / row.path).read_bytes())
     content[200_000] ^= 1
     (founded.folder / row.path).write_bytes(content)
 
-    assert "0 files and 0 counters wrong" in command("check", "verify").out
-    said = command("check", "verify", "--checksums", code=1)
-    (as_json,) = command("check", "verify", "--checksums", "--json", code=1).json
+    assert "0 files and 0 counters wrong" in run("check", "verify").out
+    said = run("check", "verify", "--checksums", code=1)
+    (as_json,) = run("check", "verify", "--checksums", "--json", code=1).json["areas"]
 
     found = checksum.of_bytes(content).hex()
     assert f"{row.path}: checksum {found}, not {row.checksum.hex()} (SOP instance {row.sop_instance_uid})" in said.out
@@ -200,26 +202,24 @@ def test_a_stored_file_that_changed_by_a_bit_is_found_by_its_checksum(
     assert (wrong["sop_instance_uid"], wrong["found_checksum"]) == (uid("instance", 1, 1, 1, 2), found)
 
 
-def test_bytes_that_wait_for_their_file_have_a_checksum_too(
-    founded: FoundedArchive, command: Command, shelf: Shelf
-) -> None:
+def test_bytes_that_wait_for_their_file_have_a_checksum_too(founded: FoundedArchive, run: Run, shelf: Shelf) -> None:
     founded.store(instance(), is_filed=False)
     wrong = update(instances).values(checksum=bytes(16))
     transaction.write(founded.database, lambda connection: connection.execute(wrong))
 
-    assert "in the database: checksum" in command("check", "verify", "--checksums", code=1).out
+    assert "in the database: checksum" in run("check", "verify", "--checksums", code=1).out
 
 
 def test_a_file_indexed_in_place_gets_its_checksum_when_it_is_read(
-    founded: FoundedArchive, command: Command, shelf: Shelf
+    founded: FoundedArchive, run: Run, shelf: Shelf
 ) -> None:
     (founded.folder / "large.dcm").write_bytes(part10_bytes(ct()))
-    command("import", "--in-place")
+    run("import", "--in-place")
     assert shelf.one(instances).checksum is None
 
-    before = command("check", "verify", "--checksums")
-    recorded = command("check", "verify", "--checksums", "--record")
-    after = command("check", "verify", "--checksums")
+    before = run("check", "verify", "--checksums")
+    recorded = run("check", "verify", "--checksums", "--record")
+    after = run("check", "verify", "--checksums")
 
     assert "1 file without a checksum; see --record" in before.out
     assert "1 checksum written down" in recorded.out
@@ -228,7 +228,7 @@ def test_a_file_indexed_in_place_gets_its_checksum_when_it_is_read(
 
 
 def test_a_check_goes_on_behind_the_instance_where_another_ended(
-    founded: FoundedArchive, command: Command, monkeypatch: pytest.MonkeyPatch
+    founded: FoundedArchive, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(verifying, "_FILES_AT_A_TIME", 2)
     founded.store(*(instance(number=number) for number in range(5)))
@@ -243,9 +243,9 @@ def test_a_check_goes_on_behind_the_instance_where_another_ended(
         list(stopped.faults())
 
     rest = ("check", "verify", "--checksums", "--area", "ARCHIVE", "--after", stopped.last_pk, "--json")
-    assert command(*rest).json[0]["files"] == 1
-    assert "name it with --area" in command("check", "verify", "--after", 3, code=2).error
-    assert "--record goes with --checksums" in command("check", "verify", "--record", code=2).error
+    assert run(*rest).json["areas"][0]["files"] == 1
+    assert "name it with --area" in run("check", "verify", "--after", 3, code=2).error
+    assert "--record goes with --checksums" in run("check", "verify", "--record", code=2).error
 
 
 def leave_file(archive: FoundedArchive, content: bytes) -> Path:
@@ -256,17 +256,17 @@ def leave_file(archive: FoundedArchive, content: bytes) -> Path:
     return path
 
 
-def test_files_without_a_row_are_adopted_when_told_to(founded: FoundedArchive, command: Command, shelf: Shelf) -> None:
+def test_files_without_a_row_are_adopted_when_told_to(founded: FoundedArchive, run: Run, shelf: Shelf) -> None:
     founded.store(instance(number=1))
     known = leave_file(founded, founded.files()[0].read_bytes())
     left = leave_file(founded, part10_bytes(instance(number=2)))
     rubbish = leave_file(founded, b"rubbish")
     ask = ("check", "reconcile", "--older-than", 0, "--adopt")
 
-    would = command(*ask, "--dry-run", code=1)
+    would = run(*ask, "--dry-run", code=1)
     assert len(shelf.rows(instances)) == 1
-    did = command(*ask, code=1)
-    (as_json,) = command(*ask, "--json", code=1).json
+    did = run(*ask, code=1)
+    (as_json,) = run(*ask, "--json", code=1).json["areas"]
 
     assert "would adopt 3 files:" in would.out
     assert "adopting 3 files:" in did.out
@@ -280,31 +280,31 @@ def test_files_without_a_row_are_adopted_when_told_to(founded: FoundedArchive, c
     shelf.assert_sound()
 
 
-def test_a_dry_run_names_what_would_be_deleted(founded: FoundedArchive, command: Command) -> None:
+def test_a_dry_run_names_what_would_be_deleted(founded: FoundedArchive, run: Run) -> None:
     rubbish = leave_file(founded, b"rubbish")
     ask = ("check", "reconcile", "--older-than", 0, "--delete")
 
-    would = command(*ask, "--dry-run", code=1)
+    would = run(*ask, "--dry-run", code=1)
     assert rubbish.exists()
-    (did,) = command(*ask, "--json").json
+    (did,) = run(*ask, "--json").json["areas"]
 
     assert "would delete 1 file:" in would.out
     assert rubbish.name in would.out
     assert did["deleted"] == [rubbish.relative_to(founded.folder).as_posix()]
     assert not rubbish.exists()
-    assert "exclude each other" in command("check", "reconcile", "--adopt", "--delete", code=2).error
+    assert "exclude each other" in run("check", "reconcile", "--adopt", "--delete", code=2).error
 
 
 def test_a_store_by_network_and_an_import_have_the_same_rows(
-    founded: FoundedArchive, command: Command, shelf: Shelf, tmp_path: Path
+    founded: FoundedArchive, run: Run, shelf: Shelf, tmp_path: Path
 ) -> None:
     """But for what tells when and how they came."""
     data_set = instance(PatientName="Müller^Änne", OtherPatientIDs=["A", "B"])
     (tmp_path / "1").write_bytes(part10_bytes(data_set))
     founded.store(data_set)
     stored = dict(shelf.one(instances)._mapping)
-    command("study", "remove", uid("study", 1, 1), "--yes")
-    command("import", tmp_path / "1")
+    run("study", "remove", uid("study", 1, 1), "--yes")
+    run("import", tmp_path / "1")
     imported = dict(shelf.one(instances)._mapping)
 
     how = {"pk", "study_pk", "series_pk", "path", "size_bytes", "data_set_offset", "checksum", "received_at"}

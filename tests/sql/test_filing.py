@@ -1,11 +1,15 @@
 """Small instances get their files: from the database to the area's folder, whatever happens on the way."""
 
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select, text
 
 from archive.database import transaction
+from archive.database.engine import Database
 from archive.errors import OutOfResources, UnreadableFile
 from archive.index import remove, unfiled
 from archive.index.tables import deletions, instances, studies, unfiled_instances
@@ -142,6 +146,76 @@ def test_the_successor_of_an_instance_that_was_replaced_meanwhile_keeps_its_own_
     founded.file()
     assert _fetched(founded) == [encoded(successor)]
     shelf.assert_sound()
+
+
+@pytest.fixture
+def somebody_else(founded: FoundedArchive, dialect: str) -> Iterator[Database]:
+    """The database as another process has it. SQLite's writers come one after the other: nothing can collide there."""
+    if dialect == "sqlite":
+        pytest.skip("SQLite has one writer at a time")
+    with closing(Database(founded.database.url.render_as_string(hide_password=False))) as database:
+        yield database
+
+
+def _meanwhile(
+    database: Database, beginning: str, other: Database, pool: Executor, work: Callable[[], object]
+) -> list[Future[object]]:
+    """Before a statement of ours that begins so, let `other` work until it has ended, or waits for us."""
+    begun: list[Future[object]] = []
+
+    def interfere(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        if statement.startswith(beginning) and not begun:
+            begun.append(pool.submit(work))
+            while not begun[0].done() and not _waits_for_a_row(other):
+                wait(begun, 0.01)
+
+    event.listen(database.engine, "before_cursor_execute", interfere)
+    return begun
+
+
+def _waits_for_a_row(database: Database) -> bool:
+    with transaction.read(database) as connection:
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return bool(connection.scalar(text(waiting)))
+
+
+def test_a_study_that_is_removed_while_its_files_are_named_leaves_none_behind(
+    founded: FoundedArchive, shelf: Shelf, somebody_else: Database
+):
+    founded.store(instance(number=1), instance(number=2), is_filed=False)
+
+    with ThreadPoolExecutor(1) as pool:
+        filing_meanwhile = _meanwhile(
+            founded.database,
+            "DELETE FROM instances",
+            somebody_else,
+            pool,
+            lambda: filing.file_some(somebody_else, founded.area, LocalArea(founded.folder)),
+        )
+        _remove_studies(founded)
+        filing_meanwhile[0].result(60)
+    Housekeeping(founded.database, founded.data).round()
+
+    assert len(shelf.rows(instances)) == 0
+    assert founded.files() == []
+
+
+def test_files_that_are_being_named_when_their_study_is_removed_are_queued(
+    founded: FoundedArchive, shelf: Shelf, somebody_else: Database
+):
+    founded.store(instance(number=1), instance(number=2), is_filed=False)
+
+    with ThreadPoolExecutor(1) as pool:
+        removing = _meanwhile(somebody_else, "UPDATE instances", somebody_else, pool, lambda: _remove_studies(founded))
+        filed = filing.file_some(somebody_else, founded.area, LocalArea(founded.folder))
+        removing[0].result(60)
+    queued = shelf.deleted_paths()
+    Housekeeping(founded.database, founded.data).round()
+
+    assert filed.number == len(queued) == 2
+    assert founded.files() == []
 
 
 def test_of_two_who_file_the_same_instance_one_has_filed_it(founded: FoundedArchive, shelf: Shelf):

@@ -1,18 +1,20 @@
 """Housekeeping: files whose last row is gone are unlinked, whatever goes wrong on the way."""
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import Connection, Engine, select
 
 from archive.database import transaction
 from archive.index import remove
-from archive.index.activity_tables import associations, operations
 from archive.index.tables import deletions, studies
-from archive.server.housekeeping import ACTIVITY_BATCH, Housekeeping
+from archive.registry import changes
+from archive.server.housekeeping import Housekeeping
 from tests.fix_archive import FoundedArchive
+from tests.fix_database import Recorded
 from tests.fix_instances import instance
-from tests.sql.fix_activity import association, find, happened
 
 
 def _remove_every_study(archive: FoundedArchive) -> None:
@@ -79,23 +81,21 @@ def _become_folder(path: Path) -> None:
     path.mkdir()
 
 
-def test_what_is_older_than_the_access_log_goes_back_is_forgotten(founded: FoundedArchive):
-    now = datetime.now(UTC)
-    old = [association(now - timedelta(days=31, seconds=n)) for n in range(ACTIVITY_BATCH + 1)]
-    young = association(now - timedelta(days=29))
-    happened(founded.database, *((each, find(each.began_at)) for each in (*old, young)))
+def test_an_idle_round_asks_the_same_few_questions_however_many_areas_there_are(
+    founded: FoundedArchive, query_recorder: Callable[[Engine], AbstractContextManager[Recorded]]
+):
+    def questions() -> int:
+        keeper = Housekeeping(founded.database, founded.data)
+        keeper.round()
+        with query_recorder(founded.database.engine) as recorded:
+            assert not keeper.round()
+        return len(recorded.statements)
 
-    Housekeeping(founded.database, founded.data, activity_days=30).round()
+    def more_areas(connection: Connection) -> None:
+        for number in range(20):
+            changes.add_area(connection, f"AREA{number}", f"areas/AREA{number}", {})
 
-    with transaction.read(founded.database) as connection:
-        assert [row.began_at for row in connection.execute(select(associations))] == [young.began_at]
-        assert [row.began_at for row in connection.execute(select(operations))] == [young.began_at]
+    few = questions()
+    transaction.write(founded.database, more_areas)
 
-
-def test_without_a_limit_the_access_log_goes_back_for_ever(founded: FoundedArchive):
-    happened(founded.database, (association(datetime(2001, 1, 1, tzinfo=UTC)),))
-
-    Housekeeping(founded.database, founded.data, activity_days=0).round()
-
-    with transaction.read(founded.database) as connection:
-        assert len(connection.execute(select(associations)).all()) == 1
+    assert questions() == few > 0

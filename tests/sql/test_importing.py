@@ -23,7 +23,9 @@ from archive.errors import DiskFailed, Misconfigured, OutOfResources
 from archive.index import remove
 from archive.index.tables import deletions, disagreements, evictions, instances, studies
 from archive.lifecycle import importing
-from archive.lifecycle.importing import Fate, Outcome
+from archive.lifecycle.importing import Fate, Outcome, run
+from archive.lifecycle.importing import batch as batches
+from archive.lifecycle.importing.transactions import Transactions
 from archive.lifecycle.retrieve import Holdings
 from archive.registry import changes
 from archive.server.housekeeping import Housekeeping
@@ -205,8 +207,8 @@ def test_files_of_the_same_length_are_not_taken_for_the_same(
 def test_of_many_copies_of_a_file_one_is_taken_in(
     founded: FoundedArchive, shelf: Shelf, folder: Path, monkeypatch: pytest.MonkeyPatch, batch: int
 ) -> None:
-    monkeypatch.setattr(importing, "BATCH", batch)
-    monkeypatch.setattr(importing, "MOST_DEFERRED", 5)
+    monkeypatch.setattr(batches, "BATCH", batch)
+    monkeypatch.setattr(run, "MOST_DEFERRED", 5)
     for number in range(20):
         put(folder, f"{number:02}/a", instance(number=number % 2))
 
@@ -470,7 +472,7 @@ def test_a_disk_that_is_full_ends_the_import_and_leaves_no_copy(
 def test_an_import_that_is_closed_in_the_middle_leaves_nothing_behind_and_goes_on(
     founded: FoundedArchive, shelf: Shelf, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(importing, "BATCH", 3)
+    monkeypatch.setattr(batches, "BATCH", 3)
     for number in range(60):
         put(folder, f"{number}", instance(number=number))
 
@@ -492,13 +494,13 @@ def test_a_batch_that_fails_as_a_whole_is_stored_one_by_one(
     for number in range(5):
         put(folder, f"{number}", instance(number=number))
     theirs = instance(number=3, PatientComments="theirs")
-    commit = importing.Import._commit
+    commit = Transactions.commit
 
-    def intervene(work: importing.Import, items: Any) -> list[Outcome]:
+    def intervene(work: Transactions, items: Any) -> list[Outcome]:
         founded.store(theirs)
         return commit(work, items)
 
-    monkeypatch.setattr(importing.Import, "_commit", intervene)
+    monkeypatch.setattr(Transactions, "commit", intervene)
 
     outcomes = take_in(founded, folder)
 

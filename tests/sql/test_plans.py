@@ -391,3 +391,11 @@ def test_what_went_from_an_area_last_is_looked_up(filled, connection):
     )
 
     assert_indexed(found, ix_evictions_area_pk_evicted_at="evicted_at")
+
+
+def test_evictions_that_are_forgotten_are_looked_up(filled, connection):
+    found = plans(
+        connection, lambda opened: evictable.forget(opened, filled.area_pk, MOMENT + timedelta(seconds=5), 200)
+    )
+
+    assert_indexed(found, ix_evictions_area_pk_evicted_at="evicted_at")

@@ -12,7 +12,7 @@ from archive.registry import association_profiles, audit, changes, snapshot
 from archive.registry.association_profiles import AssociationProfile, ProfileContext, ProfileExtension, ProfileRole
 from archive.registry.model import Registry
 from tests.fix_archive import FoundedArchive
-from tests.sql.fix_commands import Run
+from tests.fix_command import Run
 
 VERIFICATION, CT, MR = "1.2.840.10008.1.1", "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
 IMPLICIT, LITTLE = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
@@ -187,7 +187,7 @@ def test_what_is_odd_in_a_file_is_said_by_line(run: Run, archive: FoundedArchive
     [
         (None, "The file cannot be read"),
         (b"[[Profiles]]\n", "cannot find section [[TransferSyntaxes]]"),
-        (bytes((16 << 20) + 1), "The file is too large"),
+        (bytes((16 << 20) + 1), "The file has more than 16777216 bytes"),
     ],
     ids=["missing", "no profiles", "too large"],
 )

@@ -17,7 +17,7 @@ from archive.errors import Misconfigured, OutOfResources
 from archive.index import evictable, upsert
 from archive.index.record import Duplicates, Record
 from archive.index.tables import deletions, evictions, instances, series, studies, study_usage, unfiled_instances
-from archive.lifecycle import evict, reconcile
+from archive.lifecycle import evict, holding, reconcile
 from archive.lifecycle.evict import Disks, Eviction
 from archive.lifecycle.store import Store
 from archive.registry import changes
@@ -26,8 +26,8 @@ from archive.server.housekeeping import Housekeeping
 from archive.storage.disk import Disk
 from archive.storage.paths import new_path
 from tests.fix_archive import FoundedArchive
+from tests.fix_command import Run
 from tests.fix_instances import encoded, instance
-from tests.sql.fix_commands import Run
 from tests.sql.fix_holdings import MOMENT, Shelf, record, study_uid
 
 SENDERS = 8
@@ -617,7 +617,7 @@ def _multiply_instances(founded: FoundedArchive, shelf: Shelf, number: int) -> N
         for n in range(len(held), number)
     ]
     transaction.write(founded.database, lambda connection: connection.execute(insert(instances), more))
-    reconcile.repair_counters(founded.database, founded.area)
+    transaction.write(founded.database, lambda connection: reconcile.repair_counters(connection, founded.area))
 
 
 def _store_records(founded: FoundedArchive, shelf: Shelf, *records: Record) -> None:
@@ -627,7 +627,7 @@ def _store_records(founded: FoundedArchive, shelf: Shelf, *records: Record) -> N
     def work(connection) -> None:
         for each in records:
             evict.require_room(area, each.size_bytes, None, is_written=each.is_written)
-            now = evict.hold(connection, area)
+            now = holding.whole(connection, area)
             stored = upsert.add(connection, area.pk, each, duplicates=Duplicates.REPLACE, shard=0)
             evict.make_room(connection, now, each, stored, 0, None)
 

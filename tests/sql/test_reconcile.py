@@ -210,11 +210,13 @@ def test_wrong_counters_are_found_at_every_level(filled: FoundedArchive) -> None
 def test_a_repair_sets_every_counter_right_once(filled: FoundedArchive) -> None:
     spoil_counters(filled)
 
-    repaired = reconcile.repair_counters(filled.database, filled.area)
+    repaired = transaction.write(filled.database, lambda connection: reconcile.repair_counters(connection, filled.area))
 
     assert [each.level for each in repaired] == ["SERIES", "STUDY", "AREA"]
     assert reconcile.verify_counters(filled.database, filled.area) == []
-    assert reconcile.repair_counters(filled.database, filled.area) == []
+    assert (
+        transaction.write(filled.database, lambda connection: reconcile.repair_counters(connection, filled.area)) == []
+    )
     with transaction.read(filled.database) as connection:
         assert usage.of_area(connection, filled.area.pk) == usage.counted(connection, filled.area.pk)
 

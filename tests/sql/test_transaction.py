@@ -177,6 +177,34 @@ def test_one_failing_piece_of_work_does_not_hurt_the_others(database: Database) 
     assert held(database) == [number for number in range(THREADS) if number % 4]
 
 
+def test_a_commit_begins_with_the_claims_of_all_whose_work_is_in_it(database: Database) -> None:
+    happened: list[object] = []
+    commits: GroupCommit[str] = GroupCommit(database, lambda _, claims: happened.append(list(claims)))
+    first_is_in, others_wait = threading.Event(), threading.Event()
+
+    def work(number: int) -> Callable[[Connection], None]:
+        def done(_: Connection) -> None:
+            happened.append(number)
+            if number == 0:
+                first_is_in.set()
+                assert others_wait.wait(30)
+
+        return done
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        leader = threads.submit(commits.write, work(0), key=0, claim="0")
+        assert first_is_in.wait(30)
+        others = [threads.submit(commits.write, work(number), key=number, claim=str(number)) for number in (1, 2)]
+        others.append(threads.submit(commits.write, work(3), key=3))
+        while len(commits._waiting) < 3:
+            first_is_in.wait(0.01)
+        others_wait.set()
+        for each in (leader, *others):
+            each.result(30)
+
+    assert happened == [["0"], 0, ["1", "2"], 1, 2, 3]
+
+
 def test_a_duplicate_in_a_shared_commit_is_told_to_its_own_thread(database: Database) -> None:
     commits = GroupCommit(database)
     together = threading.Barrier(8)

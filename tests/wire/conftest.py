@@ -21,8 +21,9 @@ def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """As for `dialect`, but for a service that many tests share."""
-    if "served_on" in metafunc.fixturenames:
+    """As for `dialect`, but for a service that many tests share; a test may say itself on which."""
+    told = any("served_on" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
+    if "served_on" in metafunc.fixturenames and not told:
         chosen = metafunc.config.getoption("--dialect") or DIALECTS
         metafunc.parametrize("served_on", [name for name in DIALECTS if name in chosen], scope="session")
 
@@ -42,6 +43,7 @@ def archive(shared_archive: Archive, request: pytest.FixtureRequest) -> Iterator
     shared_archive.title = shared_archive.add_title()
     already = len(shared_archive.service.output())
     yield shared_archive
+    shared_archive.forget_titles_and_peers()
     log = shared_archive.service.output()[already:].splitlines()
     request.node.add_report_section("teardown", "log of the archive", "\n".join(log[-40:]))
     assert shared_archive.service.is_running()

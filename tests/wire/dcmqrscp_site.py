@@ -10,7 +10,6 @@ from scripts.background import Background, free_port
 from tests.fix_dcmtk import Dcmtk
 from tests.wire.conversation import Peer
 from tests.wire.receivers import Answer, pynetdicom_scp
-from tests.wire.running import unused_port
 
 CONFIGURATION = """\
 # A small site.
@@ -52,7 +51,7 @@ def serving(
     answer: Answer = lambda event, before: 0,
 ) -> Iterator[Peer]:
     """A dcmqrscp, ours or DCMTK's, with the small site of CONFIGURATION, and its one move destination."""
-    port, asleep = free_port(), unused_port()
+    port, asleep = free_port(), free_port()
     with pynetdicom_scp("DESTINATION", answer=answer) as destination:
         for area in re.findall(r"{folder}/(\w+)", configuration):
             (folder / area).mkdir(parents=True, exist_ok=True)

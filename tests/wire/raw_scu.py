@@ -4,6 +4,7 @@ Shares no code with the archive. It checks nothing for its caller: what it sends
 """
 
 import socket
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -72,6 +73,7 @@ class RawScu:
         if receive_buffer_bytes:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
         self.socket.settimeout(SECONDS)
+        self.connected_at = time.monotonic()  # or a little later
         try:
             self.socket.connect(("127.0.0.1", port))
         except OSError:

@@ -2,7 +2,6 @@
 
 import itertools
 import shutil
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -43,6 +42,9 @@ QUERY_CONTEXTS = tuple(Proposed(uid) for uid in (VERIFICATION, STUDY_ROOT_FIND, 
 
 _numbers = itertools.count(1)
 
+# Primary keys of made rows, out of the way of others.
+_free_keys = itertools.count(10**12, 10**6)
+
 
 @dataclass(frozen=True)
 class Title:
@@ -62,6 +64,8 @@ class Archive:
     def __init__(self, service: Service, database: Database) -> None:
         self.service = service
         self.database = database
+        self._titles: list[str] = []
+        self._peers: list[str] = []
         self.title = self.add_title()
 
     @property
@@ -76,6 +80,9 @@ class Archive:
         """An AE title of ours; with an area of its own, unless one is named, and a rule that lets in loopback."""
         name = f"T{next(_numbers)}"
         path = policy.pop("folder", f"areas/{name}")
+        folder = self.service.data / path
+        if area is None and not folder.exists():  # as `archive area add` makes it
+            folder.mkdir(parents=True)
 
         def work(connection: Connection) -> None:
             if area is None:
@@ -85,13 +92,27 @@ class Archive:
                 changes.add_rule(connection, name, allows=True, network="127.0.0.0/8")
 
         self.change(work)
+        self._titles.append(name)
         return Title(name, area or name, self.service.data / "areas" / (area or name))
 
     def add_peer(self, port: int, title: str | None = None, host: str = "127.0.0.1", **settings: Any) -> str:
         """A move destination; its AE title."""
         name = title or f"PEER{next(_numbers)}"
         self.change(lambda connection: changes.add_peer(connection, name, name, host, port, settings))
+        self._peers.append(name)
         return name
+
+    def forget_titles_and_peers(self) -> None:
+        """Remove those that were made here: the service reads them all again whenever a later test changes one."""
+
+        def work(connection: Connection) -> None:
+            for title in self._titles:
+                changes.remove_title(connection, title)
+            for peer in self._peers:
+                changes.remove_peer(connection, peer)
+
+        self.change(work)
+        self._titles, self._peers = [], []
 
     def set_title(self, title: Title | str, **settings: Any) -> None:
         self.change(lambda connection: changes.set_title(connection, str(title), settings))
@@ -147,6 +168,44 @@ class Archive:
             scu.release()
         return got.data_sets
 
+    def multiply(self, area: str, copies: int) -> None:
+        """Make the only instance of an area the last of so many more; theirs are rows without a file."""
+        columns = "area_pk, study_pk, series_pk, sop_class_uid, transfer_syntax_uid, data_set_offset, source_ae_title"
+        columns += ", size_bytes, received_at"
+
+        def work(connection: Connection) -> None:
+            [held] = connection.execute(
+                text("SELECT i.* FROM instances i JOIN storage_areas a ON a.pk = i.area_pk WHERE a.name = :area"),
+                {"area": area},
+            ).mappings()
+            first = next(_free_keys)
+            rows = [
+                {
+                    "pk": first + number,
+                    "sop_instance_uid": f"1.2.{number}",
+                    "path": f"gone/{number}",
+                    "copied": held["pk"],
+                }
+                for number in range(copies)
+            ]
+            connection.execute(
+                text(
+                    f"INSERT INTO instances (pk, sop_instance_uid, path, {columns}) "
+                    f"SELECT :pk, :sop_instance_uid, :path, {columns} FROM instances WHERE pk = :copied"
+                ),
+                rows,
+            )
+            for table in ("study_usage", "series", "area_usage"):
+                connection.execute(
+                    text(
+                        f"UPDATE {table} SET number_of_instances = number_of_instances + {copies}, "
+                        f"size_bytes = size_bytes * {copies + 1} WHERE area_pk = :area_pk AND number_of_instances > 0"
+                    ),
+                    {"area_pk": held["area_pk"]},
+                )
+
+        self.change(work)
+
     # What is held
 
     def rows(self, area: str, table: str = "instances") -> int:
@@ -177,15 +236,9 @@ class Archive:
         """The files that lie in an area's folder at this moment."""
         return sorted(path for path in (self.service.data / "areas" / area).rglob("*") if path.is_file())
 
-    def becomes_true(self, condition: Callable[[], bool], seconds: float = 15.0) -> bool:
+    def becomes_true(self, condition: Callable[[], bool], seconds: float = 60.0) -> bool:
         """Whether `condition` holds now or within some seconds: what follows the end of a connection takes a moment."""
-        deadline = time.monotonic() + seconds
-        pause = threading.Event()
-        while not condition():
-            if time.monotonic() > deadline:
-                return False
-            pause.wait(0.01)
-        return True
+        return becomes_true(condition, seconds)
 
     def is_receiving(self) -> bool:
         """Whether a worker writes to a file that has no name yet, or not all of its content."""
@@ -243,6 +296,17 @@ def _connections(pid: int, port: int) -> set[int]:
     return found
 
 
+def becomes_true(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
+    """Whether `condition` holds now or within some seconds."""
+    deadline, pause_seconds = time.monotonic() + seconds, 0.01
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        threading.Event().wait(pause_seconds)
+        pause_seconds = min(1.5 * pause_seconds, 0.1)  # looking takes time from what is looked for
+    return True
+
+
 def identifier(syntax: str = EXPLICIT, **keys: Any) -> bytes:
     """An identifier by keyword; a value of None is an empty key."""
     data_set = Dataset()
@@ -291,13 +355,6 @@ def start_archive(
     assert archive.becomes_true(lambda: len(descendants(service.process.pid)) == workers + 1)
     assert archive.becomes_true(lambda: len(archive.workers()) == workers)
     return archive
-
-
-def unused_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def _writes_nameless_file(pid: int) -> bool:

@@ -188,8 +188,8 @@ def test_a_breach_of_protocol_is_told_by_an_abort(archive: Archive, content: byt
 
 
 def test_another_request_while_a_find_is_open_ends_the_association(archive: Archive) -> None:
-    archive.set_area(archive.title.area, durability="relaxed")
-    archive.store(*(instance(number=number, side_pixels=0) for number in range(300)))
+    archive.store(instance())
+    archive.multiply(archive.title.area, 300)
     series = {"StudyInstanceUID": instance().StudyInstanceUID, "SeriesInstanceUID": instance().SeriesInstanceUID}
     question = identifier(QueryRetrieveLevel="IMAGE", **series, SOPInstanceUID=None)
     with archive.associate(Proposed(STUDY_ROOT_FIND)) as scu:
@@ -229,8 +229,8 @@ def test_a_cancel_of_nothing_is_passed_over(archive: Archive) -> None:
 
 
 def test_a_find_whose_requestor_vanishes_ends(archive: Archive) -> None:
-    archive.set_area(archive.title.area, durability="relaxed")
-    archive.store(*(instance(number=number, side_pixels=0) for number in range(300)))
+    archive.store(instance())
+    archive.multiply(archive.title.area, 300)
     series = {"StudyInstanceUID": instance().StudyInstanceUID, "SeriesInstanceUID": instance().SeriesInstanceUID}
     threads = archive.threads()
     for _ in range(5):
@@ -276,7 +276,7 @@ def test_release_collision_with_a_move_destination_is_survived(archive: Archive)
             asking.release()
 
     assert final.status == 0
-    assert collided.wait(20)
+    assert collided.wait(60)
 
 
 class _Acceptor(RawScu):

@@ -1,7 +1,6 @@
 """The service at several addresses, in IPv4 and IPv6, and the names of callers in its log."""
 
 import socket
-import time
 from collections.abc import Callable
 
 import pytest
@@ -52,16 +51,13 @@ def test_the_log_names_the_host_of_a_caller_where_it_is_told_to(start_own_archiv
     assert "host=" not in unnamed.service.output()
 
 
-def test_an_address_without_a_name_waits_for_it_no_longer_than_its_deadline(
+def test_an_address_that_the_resolver_has_no_name_for_is_let_in_without_one(
     start_own_archive: Callable[..., Archive],
 ) -> None:
     """Whatever the resolver of this machine does about 127.77.77.77: no name, or no answer for many seconds."""
     archive = start_own_archive("--host", "0.0.0.0", "--host-lookup", "on")
-    began = time.monotonic()
 
     with socket.create_connection(("127.0.0.1", archive.port), source_address=("127.77.77.77", 0)) as connection:
         connection.settimeout(30)
         connection.sendall(associate_rq([Proposed(VERIFICATION)], called=str(archive.title)))
         assert connection.recv(6)[0] == 2
-
-    assert time.monotonic() - began < 4.0

@@ -1,5 +1,6 @@
 """The administrator's commands as programs, beside a running archive: changes hold without a restart, peers answer."""
 
+import json
 import resource
 import socket
 import subprocess
@@ -75,10 +76,20 @@ def test_peer_echo_tells_the_time_or_the_reason(service: Service) -> None:
         service.run("peer", "add", name, "--title", title, "--host", "localhost", "--port", port)
 
     answered = service.run("peer", "echo", "self", "--as", "TESTER")
+    as_json = json.loads(service.run("peer", "echo", "self", "--as", "TESTER", "--json"))
     rejected = service.run("peer", "echo", "wrong", code=1)
     refused = service.run("peer", "echo", "closed", code=1)
 
     assert f"ARCHIVE at localhost port {service.port} answered TESTER in " in answered
+    assert as_json.pop("seconds") > 0
+    assert as_json == {
+        "peer": "self",
+        "title": "ARCHIVE",
+        "host": "localhost",
+        "port": service.port,
+        "called_by": "TESTER",
+        "tls": None,
+    }
     assert rejected == "The peer rejected the association: called AE title not recognized (permanent).\n"
     assert "The peer cannot be reached" in refused
     assert "Connection refused" in refused

@@ -121,7 +121,8 @@ def test_D4_a_move_into_its_own_area_ends_and_loses_nothing(archive: Archive, dc
 
 def test_D5_a_query_that_nobody_reads_on_blocks_no_store(archive: Archive) -> None:
     archive.set_area(archive.title.area, durability="relaxed")
-    archive.store(*(small(number=number) for number in range(300)))
+    archive.store(small())
+    archive.multiply(archive.title.area, 299)
     series = {"StudyInstanceUID": small().StudyInstanceUID, "SeriesInstanceUID": small().SeriesInstanceUID}
     everything = identifier(QueryRetrieveLevel="IMAGE", **series, SOPInstanceUID=None, PatientName=None)
 
@@ -419,11 +420,14 @@ def test_D28_the_same_host_is_the_same_however_it_is_written(archive: Archive) -
 def test_D29_clients_as_installed_need_not_wait_for_acknowledgements(
     archive: Archive, dcmtk: Dcmtk, files_of: Any
 ) -> None:
-    paths: list[Path] = files_of(*(small(number=number) for number in range(100)))
+    paths: list[Path] = files_of(*(small(number=number) for number in range(50)))
 
-    started = time.monotonic()
-    ran = dcmtk.store(archive.port, *paths, called=archive.title.name)
+    def seconds() -> float:
+        started = time.monotonic()
+        ran = dcmtk.store(archive.port, *paths, called=archive.title.name)
+        assert ran.is_ok, ran
+        return time.monotonic() - started
 
-    assert ran.is_ok, ran
-    # Nagle's algorithm against delayed acknowledgements: 44 to 88 ms for each store, so 4.4 s at least.
-    assert time.monotonic() - started < 3
+    # Nagle's algorithm against delayed acknowledgements: 44 to 88 ms for each store, so never less than 2 s; without
+    # them it takes that long only while the machine has other things to do.
+    assert any(seconds() < 1.7 for _ in range(50))

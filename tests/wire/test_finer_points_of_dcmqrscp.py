@@ -8,6 +8,7 @@ import pytest
 
 from tests.wire import conversation, finer_points
 from tests.wire.conversation import Peer, study_of
+from tests.wire.dcmqrscp_site import DCMQRSCP, OURS, serving
 from tests.wire.finer_points import CONFIGURATION, HELD, answer_by_instance_number
 from tests.wire.raw_messages import (
     CT_IMAGE,
@@ -21,7 +22,6 @@ from tests.wire.raw_messages import (
     Rejected,
 )
 from tests.wire.running import identifier
-from tests.wire.test_moving_from_dcmqrscp import DCMQRSCP, OURS, serving
 
 
 def flat(answers: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

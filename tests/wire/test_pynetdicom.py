@@ -89,8 +89,8 @@ def test_get(archive: Archive) -> None:
 
 
 def test_cancel_of_a_find(archive: Archive) -> None:
-    archive.set_area(archive.title.area, durability="relaxed")
-    archive.store(*(instance(number=number, side_pixels=0) for number in range(400)))
+    archive.store(instance())
+    archive.multiply(archive.title.area, 400)
     series = {"StudyInstanceUID": instance().StudyInstanceUID, "SeriesInstanceUID": instance().SeriesInstanceUID}
 
     with associated(archive, STUDY_ROOT_FIND) as association:

@@ -203,7 +203,7 @@ def test_another_node_keeps_house_when_the_one_that_did_is_killed(start_nodes: C
 
 @pytest.mark.slow
 def test_what_is_stored_at_one_node_is_filed_by_the_one_that_keeps_house(start_nodes: Callable[..., Nodes]) -> None:
-    nodes = start_nodes("--housekeeping-lease", "1")
+    nodes = start_nodes("--housekeeping-lease", "3600")
     assert nodes.one.becomes_true(lambda: nodes.keeper() is not None)
     idle = nodes.two if nodes.keeper() is nodes.one else nodes.one
 
@@ -214,7 +214,7 @@ def test_what_is_stored_at_one_node_is_filed_by_the_one_that_keeps_house(start_n
 
 
 def test_a_node_that_stops_leaves_the_housekeeping_to_the_other_at_once(start_nodes: Callable[..., Nodes]) -> None:
-    nodes = start_nodes("--housekeeping-lease", "3")
+    nodes = start_nodes("--housekeeping-lease", "15")  # every five seconds the other looks if it is free
     assert nodes.one.becomes_true(lambda: nodes.keeper() is not None)
     first = nodes.keeper()
     assert first is not None
@@ -222,7 +222,8 @@ def test_a_node_that_stops_leaves_the_housekeeping_to_the_other_at_once(start_no
     assert first.service.stop() == 0
 
     survivor = nodes.two if first is nodes.one else nodes.one
-    assert survivor.becomes_true(lambda: nodes.keeper() is survivor, 2.5)  # before the term of the first had ended
+    assert nodes.keeper() in (None, survivor)  # although the term of the first has not ended
+    assert survivor.becomes_true(lambda: nodes.keeper() is survivor)
 
 
 def test_a_housekeeping_process_that_died_is_followed_by_one_of_the_same_node(

@@ -241,5 +241,6 @@ def test_small_instances_stay_in_the_database_while_their_folder_cannot_be_writt
     study = instance().StudyInstanceUID
     assert archive.fetch(study, title=title) == {instance().SOPInstanceUID: encoded(instance())}
     in_the_way.unlink()
+    in_the_way.mkdir()
     archive.store(instance(number=2), title=title)  # which wakes the housekeeping
     assert archive.becomes_true(lambda: len(list(in_the_way.rglob("*.dcm"))) == 2)

@@ -1,9 +1,6 @@
 """`archive study send`: a study to DCMTK's storescp, byte for byte, and to peers that will not have it. No service."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +12,7 @@ from archive.dicom.transfer_syntax_presets import PROPOSE
 from archive.registry import changes
 from scripts.background import free_port
 from tests.fix_archive import FoundedArchive
+from tests.fix_command import Run as Command
 from tests.fix_dcmtk import Receiver
 from tests.fix_instances import ct, data_set_bytes, encoded, instance, uid
 from tests.wire.receivers import pynetdicom_scp, raw_acceptor, rejects
@@ -27,23 +25,14 @@ Run = Callable[..., str]
 
 
 @pytest.fixture
-def run(founded: FoundedArchive, migrated_url: str) -> Run:
-    """`run("study", "send", ..., code=0)` as a program; what it printed."""
+def run(run: Command, archive: FoundedArchive) -> Run:
+    """`run("study", "send", ..., code=0)`; what it printed."""
 
-    def command(*arguments: object, code: int = 0) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "archive", *map(str, arguments)],
-            env={**os.environ, "ARCHIVE_DATA": str(founded.data), "ARCHIVE_DATABASE": migrated_url},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == code, f"{done.stdout}\n{done.stderr}"
-        return done.stdout + done.stderr
+    def both(*arguments: object, code: int = 0) -> str:
+        said = run(*arguments, code=code)
+        return said.out + said.error
 
-    return command
+    return both
 
 
 def add_peer(archive: FoundedArchive, port: int, title: str = "STORESCP", **settings: Any) -> None:

@@ -367,7 +367,7 @@ def test_a_client_that_never_finishes_its_handshake_is_closed_and_holds_up_nobod
     archive_identity: Identity,
     modality: Identity,
 ) -> None:
-    archive = start_own_archive(*options(authority, archive_identity), "--acse-timeout", "2")
+    archive = start_own_archive(*options(authority, archive_identity), "--acse-timeout", "5")
     silent = [RawScu(archive.service.tls_port) for _ in range(10)]
 
     others = echo(dcmtk, archive, *secure(modality, authority))
@@ -594,7 +594,7 @@ def test_files_that_cannot_be_used_end_the_start_with_a_sentence(
         "both off": ({"--port": "off", "--tls-port": "off"}, "port and tls_port are both off"),
     }[wrong]
 
-    said = archive.service.run("serve", *(word for pair in (given | change).items() for word in pair), code=2)
+    said = archive.service.run_program("serve", *(word for pair in (given | change).items() for word in pair), code=2)
 
     assert sentence in said
     assert "Traceback" not in said

@@ -4,7 +4,6 @@ import os
 import signal
 import socket
 import threading
-import time
 from collections.abc import Callable
 
 import pytest
@@ -129,16 +128,15 @@ def test_a_drain_has_a_limit(start_own_archive: Start) -> None:
         busy.announce_store(SECONDARY_CAPTURE, LARGE.SOPInstanceUID)
         busy.says(pdu(0x04, pdv(1, DATA, encoded(LARGE)[:HALF_BYTES])))
         assert archive.becomes_true(archive.is_receiving)
-        began = time.monotonic()
 
-        assert archive.service.stop() == 0
-
-        assert 0.9 < time.monotonic() - began < 7
+        assert (
+            archive.service.process.stop(25) == 0
+        )  # without the limit of its own it would have been killed after 25 s
     assert archive.files(archive.title.area) == []
 
 
 def test_a_second_sigterm_ends_at_once(start_own_archive: Start) -> None:
-    archive = start_own_archive(workers=2)
+    archive = start_own_archive("--drain-timeout", "3600", "--dimse-timeout", "3600", workers=2)
     with archive.associate(Proposed(SECONDARY_CAPTURE, (EXPLICIT,))) as busy:
         busy.announce_store(SECONDARY_CAPTURE, LARGE.SOPInstanceUID)
         busy.says(pdu(0x04, pdv(1, DATA, encoded(LARGE)[:HALF_BYTES])))
@@ -146,12 +144,10 @@ def test_a_second_sigterm_ends_at_once(start_own_archive: Start) -> None:
         archive.service.process.terminate()
         # Nobody listens: every process has had the first signal, and waits for the store.
         assert archive.becomes_true(lambda: archive.workers() == [])
-        began = time.monotonic()
 
         archive.service.process.terminate()
 
         assert archive.service.process.wait() == 0
-        assert time.monotonic() - began < 10  # the drain would have lasted 30 s
     assert archive.files(archive.title.area) == []
 
 
@@ -233,4 +229,4 @@ def test_hundreds_of_short_associations_leave_nothing_open(start_own_archive: St
 
     assert archive.becomes_true(lambda: archive.associations() == 0)
     assert archive.becomes_true(lambda: archive.threads() <= threads)
-    assert archive.descriptors() <= descriptors + 2
+    assert archive.becomes_true(lambda: archive.descriptors() <= descriptors + 2)

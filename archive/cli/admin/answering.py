@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from archive.cli.name_completion import names_of
 from archive.cli.options import Limit, columns
 from archive.dicom.transfer_syntax_presets import ACCEPT
 
@@ -60,6 +61,7 @@ def answering_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--profile",
+            shell_complete=names_of("profile"),
             metavar="NAME|none",
             help="Accept by this association profile: it replaces --accepts for what is stored, and more.",
         ),

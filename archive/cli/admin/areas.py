@@ -12,8 +12,10 @@ import click
 
 from archive.cli import output
 from archive.cli.admin import writing
-from archive.cli.admin.usage import enforce, say_evictions, used
-from archive.cli.options import Archive, Limit, columns, example, json_option, with_archive
+from archive.cli.admin.usage import enforce, tell_evictions, used
+from archive.cli.name_completion import names_of
+from archive.cli.options import Archive, Limit, columns, example, json_option, with_archive, with_outcome
+from archive.cli.output import Outcome
 from archive.database.dialects import Connection
 from archive.errors import Misconfigured
 from archive.index import holdings, housekeeping
@@ -129,8 +131,8 @@ def _chosen(given: dict[str, Any]) -> dict[str, Any]:
 @click.argument("name")
 @click.argument("path")
 @_area_options
-@with_archive
-def add(archive: Archive, name: str, path: str, **given: Any) -> None:
+@with_outcome
+def add(archive: Archive, outcome: Outcome, name: str, path: str, **given: Any) -> None:
     """Add a storage area that keeps its files below the folder PATH, which is made if it is missing."""
     folder = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links, which may be moved later
     data = archive.settings.data_folder
@@ -148,10 +150,10 @@ def add(archive: Archive, name: str, path: str, **given: Any) -> None:
         for each in made:
             each.rmdir()
         raise
-    click.echo(f"Area {name} keeps its files in {folder}.")
+    outcome.say(f"Area {name} keeps its files in {folder}.")
     if said := writing.hint(archive.area(name), _chosen(given)):
-        click.echo(said, err=True)
-    click.echo(f"Nobody can use it yet; run: archive ae add TITLE --area {name} --access RW", err=True)
+        outcome.hint(said)
+    outcome.hint(f"Nobody can use it yet; run: archive ae add TITLE --area {name} --access RW")
 
 
 def require_apart(folder: Path, areas: Any, data: Path) -> None:
@@ -223,7 +225,7 @@ def _quota(area: Area) -> dict[str, Any]:
 
 
 @click.command("show", epilog=example("archive area show ARCHIVE"))
-@click.argument("name")
+@click.argument("name", shell_complete=names_of("area"))
 @json_option
 @with_archive
 def show(archive: Archive, name: str, as_json: bool) -> None:
@@ -234,10 +236,10 @@ def show(archive: Archive, name: str, as_json: bool) -> None:
 
 
 @click.command("set", epilog=example("archive area set ARCHIVE --duplicates keep --answer-limit none"))
-@click.argument("name")
+@click.argument("name", shell_complete=names_of("area"))
 @_area_options
-@with_archive
-def change(archive: Archive, name: str, **given: Any) -> None:
+@with_outcome
+def change(archive: Archive, outcome: Outcome, name: str, **given: Any) -> None:
     """Change settings of an area; what is not named stays. Holds for the next association."""
     chosen = _chosen(given)
     if not chosen:
@@ -251,16 +253,16 @@ def change(archive: Archive, name: str, **given: Any) -> None:
         return area
 
     area = archive.write(work)
-    click.echo(f"Area {name} is changed.")
+    outcome.say(f"Area {name} is changed.")
     if said := writing.hint(area, chosen):
-        click.echo(said, err=True)
-    say_evictions(enforce(archive, area), "made room for the new limits")
+        outcome.hint(said)
+    tell_evictions(outcome, list(enforce(archive, area)), "made room for the new limits")
 
 
 @click.command("remove", epilog=example("archive area remove RESEARCH"))
-@click.argument("name")
-@with_archive
-def remove(archive: Archive, name: str) -> None:
+@click.argument("name", shell_complete=names_of("area"))
+@with_outcome
+def remove(archive: Archive, outcome: Outcome, name: str) -> None:
     """Remove an area that holds nothing and in which no AE title works; its folder stays."""
     area = archive.area(name)
 
@@ -279,4 +281,4 @@ def remove(archive: Archive, name: str) -> None:
         changes.remove_area(connection, name)
 
     archive.write(work)
-    click.echo(f"Area {name} is removed; its folder {area.folder(archive.settings.data_folder)} is left as it is.")
+    outcome.say(f"Area {name} is removed; its folder {area.folder(archive.settings.data_folder)} is left as it is.")

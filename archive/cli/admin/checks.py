@@ -9,7 +9,10 @@ import click
 
 from archive.cli import output, progress
 from archive.cli.main import FAILED
-from archive.cli.options import Archive, example, json_option, with_archive
+from archive.cli.name_completion import names_of
+from archive.cli.options import Archive, example, with_outcome
+from archive.cli.output import Outcome
+from archive.database.dialects import Connection
 from archive.errors import Misconfigured
 from archive.index.checks import WrongCounters
 from archive.lifecycle import importing
@@ -17,6 +20,7 @@ from archive.lifecycle import reconcile as work
 from archive.lifecycle.importing import Fate
 from archive.lifecycle.reconcile import Survey
 from archive.lifecycle.verify import Fault, Verification
+from archive.registry import audit
 from archive.registry.snapshot import Area
 
 __all__ = ["reconcile", "verify"]
@@ -30,7 +34,7 @@ _COUNTERS = ("number_of_studies", "number_of_series", "number_of_instances", "si
 @click.command(
     "verify", epilog=example("archive check verify --area ARCHIVE", "archive check verify --checksums --record")
 )
-@click.option("--area", metavar="NAME", help="Only this area.")
+@click.option("--area", shell_complete=names_of("area"), metavar="NAME", help="Only this area.")
 @click.option(
     "--checksums",
     "reads_files",
@@ -50,10 +54,9 @@ _COUNTERS = ("number_of_studies", "number_of_series", "number_of_instances", "si
     default=0,
     help="Begin behind this instance (instances.pk), where an earlier check of --area was stopped.",
 )
-@json_option
-@with_archive
+@with_outcome
 def verify(
-    archive: Archive, area: str | None, reads_files: bool, records_checksums: bool, after: int, as_json: bool
+    archive: Archive, outcome: Outcome, area: str | None, reads_files: bool, records_checksums: bool, after: int
 ) -> None:
     """Look at the file of every row, and at every counter. Exit code 1 if something is wrong.
 
@@ -73,14 +76,12 @@ def verify(
             records_checksums=records_checksums,
             after=after,
         )
-        results.append(_verify(archive, each, check, as_json))
-    if as_json:
-        output.listing(results)
-    if any(result["wrong_files"] or result["wrong_counters"] for result in results):
-        click.get_current_context().exit(FAILED)
+        results.append(_verify(archive, outcome, each, check))
+    outcome.tell(areas=results)
+    outcome.is_failure = any(result["wrong_files"] or result["wrong_counters"] for result in results)
 
 
-def _verify(archive: Archive, area: Area, check: Verification, as_json: bool) -> dict[str, Any]:
+def _verify(archive: Archive, outcome: Outcome, area: Area, check: Verification) -> dict[str, Any]:
     """Verify one area, and say what is wrong; the same as values."""
     faults: list[dict[str, Any]] = []
     try:
@@ -88,27 +89,28 @@ def _verify(archive: Archive, area: Area, check: Verification, as_json: bool) ->
             check.advance = advance
             for fault in found:
                 faults.append(_fault(fault))
-                if not as_json:
-                    click.echo(f"{area.name}: {_in_words(fault)}")
+                outcome.say(f"{area.name}: {_in_words(fault)}")
     except KeyboardInterrupt:
         click.echo(f"Stopped. To go on: --area {area.name} --after {check.last_pk}", err=True)
         click.get_current_context().exit(FAILED)
+    finally:
+        if recorded := check.number_recorded:
+            _note(archive, "record", area, after={"checksums": recorded})
     counters = work.verify_counters(archive.database, area)
-    if not as_json:
-        _say_counters(area, counters)
-        if check.number_recorded:
-            click.echo(f"{area.name}: {output.counted(check.number_recorded, 'checksum')} written down.")
-        if check.reads_files and check.number_without_checksum:
-            without = output.counted(check.number_without_checksum, "file")
-            click.echo(f"{area.name}: {without} without a checksum; see --record.")
-        click.echo(
-            f"{area.name}: {output.counted(len(faults), 'file')} and {output.counted(len(counters), 'counter')} wrong."
-        )
+    _say_counters(outcome, area, counters)
+    if recorded:
+        outcome.say(f"{area.name}: {output.counted(recorded, 'checksum')} written down.")
+    if check.reads_files and check.number_without_checksum:
+        without = output.counted(check.number_without_checksum, "file")
+        outcome.say(f"{area.name}: {without} without a checksum; see --record.")
+    outcome.say(
+        f"{area.name}: {output.counted(len(faults), 'file')} and {output.counted(len(counters), 'counter')} wrong."
+    )
     return {
         "area": area.name,
         "files": check.number_of_files,
         "without_checksum": check.number_without_checksum,
-        "checksums_recorded": check.number_recorded,
+        "checksums_recorded": recorded,
         "wrong_files": faults,
         "wrong_counters": _as_values(counters),
     }
@@ -142,10 +144,15 @@ def _in_words(fault: Fault) -> str:
     return f"{row.path or 'in the database'}: {what} (SOP instance {row.sop_instance_uid})"
 
 
-def _say_counters(area: Area, wrong: Iterable[WrongCounters]) -> None:
+def _note(archive: Archive, action: str, area: Area, **values: dict[str, Any]) -> None:
+    """Write down what was done file by file, which no transaction holds all of."""
+    archive.write(lambda connection: audit.note(connection, action, "area", area.name, **values))
+
+
+def _say_counters(outcome: Outcome, area: Area, wrong: Iterable[WrongCounters]) -> None:
     for each in wrong:
         name = f"{each.level.lower()} {each.uid}".strip()
-        click.echo(f"{area.name}: counters of {name}: {_differences(each)}")
+        outcome.say(f"{area.name}: counters of {name}: {_differences(each)}")
 
 
 def _differences(wrong: WrongCounters) -> str:
@@ -174,7 +181,7 @@ def _as_values(wrong: Iterable[WrongCounters]) -> list[dict[str, Any]]:
         "archive check reconcile --delete --repair",
     ),
 )
-@click.option("--area", metavar="NAME", help="Only this area.")
+@click.option("--area", shell_complete=names_of("area"), metavar="NAME", help="Only this area.")
 @click.option(
     "--adopt", "adopts", is_flag=True, help="Index the files without a row, if the area holds no such instance."
 )
@@ -191,9 +198,8 @@ def _as_values(wrong: Iterable[WrongCounters]) -> list[dict[str, Any]]:
     help="Let younger files be: the rows of stores under way are still to come.",
 )
 @click.option("--yes", "is_sure", is_flag=True, help="Delete even if most files have no row.")
-@json_option
-@with_archive
-def reconcile(archive: Archive, area: str | None, as_json: bool, **given: Any) -> None:
+@with_outcome
+def reconcile(archive: Archive, outcome: Outcome, area: str | None, **given: Any) -> None:
     """Look for what a crash left: files without a row, rows without a file, wrong counters.
 
     Changes nothing unless told to. A row without a file is only reported: it is an instance that was lost. Exit code 1
@@ -201,11 +207,9 @@ def reconcile(archive: Archive, area: str | None, as_json: bool, **given: Any) -
     """
     if given["adopts"] and given["deletes"]:
         raise Misconfigured("--adopt and --delete exclude each other; adopt first, then delete what is left")
-    results = [_Reconciliation(archive, each, as_json, **given).run() for each in archive.areas(area)]
-    if as_json:
-        output.listing(results)
-    if any(result["stays_wrong"] for result in results):
-        click.get_current_context().exit(FAILED)
+    results = [_Reconciliation(archive, outcome, each, **given).run() for each in archive.areas(area)]
+    outcome.tell(is_dry_run=given["is_dry_run"], areas=results)
+    outcome.is_failure = any(result["stays_wrong"] for result in results)
 
 
 class _Reconciliation:
@@ -214,8 +218,8 @@ class _Reconciliation:
     def __init__(
         self,
         archive: Archive,
+        outcome: Outcome,
         area: Area,
-        as_json: bool,
         *,
         adopts: bool,
         deletes: bool,
@@ -225,8 +229,8 @@ class _Reconciliation:
         is_sure: bool,
     ) -> None:
         self._archive = archive
+        self._outcome = outcome
         self._area = area
-        self._as_json = as_json
         self._adopts = adopts
         self._deletes = deletes
         self._repairs = repairs
@@ -250,16 +254,14 @@ class _Reconciliation:
             adopted, not_adopted = self._adopt(survey) if self._adopts and survey.leftovers else (0, [])
             number_of_leftovers = len(survey.leftovers)
         repairs = self._repairs and not self._is_dry_run
-        counters = (work.repair_counters if repairs else work.verify_counters)(self._archive.database, self._area)
-        if not self._as_json:
-            _say_counters(self._area, counters)
+        counters = self._repair() if repairs else work.verify_counters(self._archive.database, self._area)
+        _say_counters(self._outcome, self._area, counters)
         if counters and self._repairs:
             self._say(f"these counters {'would be' if self._is_dry_run else 'are'} set right.")
         left = not_adopted if self._adopts else number_of_leftovers and not self._deletes
         stays_wrong = bool(missing) or bool(left) or (bool(counters) and not self._repairs)
         return {
             "area": self._area.name,
-            "is_dry_run": self._is_dry_run,
             "rows": survey.number_of_rows,
             "files": survey.number_of_files,
             "files_without_row": number_of_leftovers,
@@ -274,8 +276,17 @@ class _Reconciliation:
         }
 
     def _say(self, sentence: str) -> None:
-        if not self._as_json:
-            click.echo(f"{self._area.name}: {sentence}")
+        self._outcome.say(f"{self._area.name}: {sentence}")
+
+    def _repair(self) -> list[WrongCounters]:
+        def repair(connection: Connection) -> list[WrongCounters]:
+            wrong = work.repair_counters(connection, self._area)
+            if wrong:
+                before = {"wrong_counters": len(wrong)}
+                audit.note(connection, "repair", "area", self._area.name, before=before)
+            return wrong
+
+        return self._archive.write(repair)
 
     def _say_survey(self, survey: Survey) -> None:
         self._say(
@@ -297,13 +308,17 @@ class _Reconciliation:
             )
         doing = "would delete" if self._is_dry_run else "deleting"
         self._say(f"{doing} {output.counted(number, 'file')}:")
-        deleted: list[str] = []
-        with progress.bar(f"Deleting in {self._area.name}", number) as advance:
-            for path in survey.files_without_row() if self._is_dry_run else survey.delete_leftovers():
-                self._say(path)
-                deleted.append(path)
-                advance(1)
-        return deleted
+        named: list[str] = []
+        try:
+            with progress.bar(f"Deleting in {self._area.name}", number) as advance:
+                for path in survey.files_without_row() if self._is_dry_run else survey.delete_leftovers():
+                    self._say(path)
+                    named.append(path)
+                    advance(1)
+        finally:
+            if gone := survey.number_of_deleted_files:
+                _note(self._archive, "delete", self._area, before={"files": gone})
+        return named
 
     def _adopt(self, survey: Survey) -> tuple[int, list[dict[str, str]]]:
         """How many files have a row now, and which have none, and why."""
@@ -318,15 +333,19 @@ class _Reconciliation:
             older_than_seconds=self._older_than_seconds,
             is_dry_run=self._is_dry_run,
         )
-        with progress.bar(f"Adopting in {self._area.name}", number) as advance, closing(outcomes):
-            for outcome in outcomes:
-                advance(1)
-                path = outcome.path
-                if outcome.fate is Fate.STORED:
-                    adopted += 1
-                    self._say(path)
-                    continue
-                reason = outcome.reason or "the area holds this instance already"
-                others.append({"path": path, "reason": reason})
-                self._say(f"{path}: not adopted: {reason}")
+        try:
+            with progress.bar(f"Adopting in {self._area.name}", number) as advance, closing(outcomes):
+                for outcome in outcomes:
+                    advance(1)
+                    path = outcome.path
+                    if outcome.fate is Fate.STORED:
+                        adopted += 1
+                        self._say(path)
+                        continue
+                    reason = outcome.reason or "the area holds this instance already"
+                    others.append({"path": path, "reason": reason})
+                    self._say(f"{path}: not adopted: {reason}")
+        finally:
+            if adopted and not self._is_dry_run:
+                _note(self._archive, "adopt", self._area, after={"files": adopted})
         return adopted, others

@@ -9,10 +9,12 @@ import click
 
 from archive.cli import output
 from archive.cli.admin.areas import require_apart
-from archive.cli.admin.usage import enforce, say_evictions
-from archive.cli.options import Archive, example, json_option, with_archive
+from archive.cli.admin.usage import enforce, tell_evictions
+from archive.cli.options import Archive, example, json_option, with_archive, with_outcome
+from archive.cli.output import Outcome
+from archive.cli.reading import read_file
 from archive.database.dialects import Connection
-from archive.errors import DiskFailed, Misconfigured
+from archive.errors import DiskFailed
 from archive.lifecycle import evict
 from archive.lifecycle.evict import Eviction
 from archive.registry import (
@@ -28,29 +30,6 @@ from archive.registry.notices import Notice
 from archive.registry.snapshot import Area
 
 __all__ = ["export_config", "import_config", "read_site", "require_own_folders"]
-
-# Sites of thousands of peers have some hundred KB.
-MOST_BYTES = 16 << 20
-
-
-class _DryRun(Exception):
-    """Ends the transaction of a dry run, which is rolled back; carries what would have changed."""
-
-    def __init__(self, changes: list[str]) -> None:
-        super().__init__()
-        self.changes = changes
-
-
-def read_file(file: Path) -> bytes:
-    """A configuration file; raises Misconfigured."""
-    try:
-        with file.open("rb") as opened:
-            content = opened.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise Misconfigured(f"Cannot read {file}: {error.strerror}") from error
-    if len(content) > MOST_BYTES:
-        raise Misconfigured(f"{file} is no dcmqrscp.cfg: it has more than {MOST_BYTES} bytes")
-    return content
 
 
 def read_site(file: Path) -> tuple[dcmqrscp_config.DcmqrscpConfig, Site, tuple[Notice, ...]]:
@@ -83,9 +62,8 @@ def require_own_folders(site: Site, areas: Iterable[Area], data: Path) -> None:
 )
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--dry-run", "is_dry", is_flag=True, help="Say what would change; change nothing.")
-@json_option
-@with_archive
-def import_config(archive: Archive, file: Path, is_dry: bool, as_json: bool) -> None:
+@with_outcome
+def import_config(archive: Archive, outcome: Outcome, file: Path, is_dry: bool) -> None:
     """Make areas, AE titles, peers, groups, vendors and rules of a dcmqrscp.cfg; what is here already stays.
 
     Run again, it changes nothing. Holds for the next association. Port, PDU size and number of associations are
@@ -99,24 +77,16 @@ def import_config(archive: Archive, file: Path, is_dry: bool, as_json: bool) -> 
         require_own_folders(site, areas.values(), archive.settings.data_folder)
         for area in site.areas:
             evict.follow_policy(connection, areas[area.path])
-        if is_dry:
-            raise _DryRun(changed)
-        make_folders(site)  # before the commit: no area is without its folder
+        if not is_dry:
+            make_folders(site)  # before the commit: no area is without its folder
         return changed
 
-    try:
-        changed = archive.write(work)
-    except _DryRun as dry:
-        changed = dry.changes
-    evicted = [] if is_dry else _enforce(archive, site)
-    if as_json:
-        said = {"changes": changed, "notices": [_noted(notice) for notice in notices]}
-        output.facts(said | {"evictions": [str(eviction) for eviction in evicted]}, as_json=True)
-        return
-    _say(changed, notices, file, is_dry)
-    say_evictions(evicted, "made room for the limits of the file")
+    changed = archive.write(work, is_dry_run=is_dry)
+    outcome.tell(is_dry_run=is_dry, notices=[_noted(notice) for notice in notices])
+    _say(outcome, changed, notices, file, is_dry)
+    tell_evictions(outcome, [] if is_dry else _enforce(archive, site), "made room for the limits of the file")
     if not is_dry:
-        _say_what_is_left(config, site)
+        _say_what_is_left(outcome, config, site)
 
 
 def _enforce(archive: Archive, site: Site) -> list[Eviction]:
@@ -130,24 +100,23 @@ def _noted(notice: Notice) -> dict[str, Any]:
     return {"line": notice.line or None, "text": notice.text}
 
 
-def _say(changed: Sequence[str], notices: Sequence[Notice], file: Path, is_dry: bool) -> None:
+def _say(outcome: Outcome, changed: Sequence[str], notices: Sequence[Notice], file: Path, is_dry: bool) -> None:
     for notice in notices:
         where = f"{file}, line {notice.line}" if notice.line else str(file)
-        click.echo(f"{where}: {notice.text}", err=True)
+        outcome.hint(f"{where}: {notice.text}")
     for sentence in changed:
-        click.echo(f"{'would be: ' if is_dry else ''}{sentence}")
+        outcome.say(f"{'would be: ' if is_dry else ''}{sentence}")
     if not changed:
-        click.echo(f"All that {file} says is here already.", err=True)
+        outcome.hint(f"All that {file} says is here already.")
 
 
-def _say_what_is_left(config: dcmqrscp_config.DcmqrscpConfig, site: Site) -> None:
-    click.echo(
+def _say_what_is_left(outcome: Outcome, config: dcmqrscp_config.DcmqrscpConfig, site: Site) -> None:
+    outcome.hint(
         f"The service is started with: archive serve --host 0.0.0.0 --port {config.network_tcp_port} "
-        f"--max-pdu {config.max_pdu_bytes} --max-associations {config.max_associations}",
-        err=True,
+        f"--max-pdu {config.max_pdu_bytes} --max-associations {config.max_associations}"
     )
     if any((Path(area.path) / "index.dat").exists() for area in site.areas):
-        click.echo("Images that lie in an area already are indexed by: archive import --in-place --area NAME", err=True)
+        outcome.hint("Images that lie in an area already are indexed by: archive import --in-place --area NAME")
 
 
 @click.command("export-config", epilog=example("archive export-config --output dcmqrscp.cfg"))

@@ -18,8 +18,9 @@ __all__ = ["check", "current", "upgrade"]
 
 
 @click.command("upgrade", epilog=example("archive db upgrade --database postgresql://archive@db.example/archive"))
+@json_option
 @with_settings
-def upgrade(loaded: Settings) -> None:
+def upgrade(loaded: Settings, as_json: bool) -> None:
     """Bring the schema of the database to this version, and found the archive if it is new.
 
     Stop the nodes that run another version first. Waits at most 10 seconds for whoever else uses the tables.
@@ -29,6 +30,10 @@ def upgrade(loaded: Settings) -> None:
         was_upgraded = founding.upgrade(database)
         was_founded = founding.found(database, loaded.data_folder)
         now = revision.current(database)
+    if as_json:
+        facts = {"database": str(database), "schema": now, "before": before, "was_founded": was_founded}
+        output.facts(facts, as_json=True)
+        return
     if was_upgraded:
         click.echo(f"The schema is now {now}; it was {before or 'not there'}.")
     else:
@@ -38,11 +43,15 @@ def upgrade(loaded: Settings) -> None:
 
 
 @click.command("current", epilog=example("archive db current"))
+@json_option
 @with_settings
-def current(loaded: Settings) -> None:
+def current(loaded: Settings, as_json: bool) -> None:
     """Show the revision of the schema; exit code 1 if there is none."""
     found = _current(loaded)
-    click.echo(found or "none")
+    if as_json:
+        output.facts({"schema": found, "of_this_version": revision.head()}, as_json=True)
+    else:
+        click.echo(found or "none")
     if found is None:
         click.get_current_context().exit(FAILED)
 

@@ -8,7 +8,9 @@ import click
 
 from archive.cli import output
 from archive.cli.admin import answering
-from archive.cli.options import Archive, Limit, example, json_option, with_archive
+from archive.cli.name_completion import names_of
+from archive.cli.options import Archive, Limit, example, json_option, with_archive, with_outcome
+from archive.cli.output import Outcome
 from archive.database.dialects import Connection
 from archive.errors import Misconfigured
 from archive.registry import changes, groups, snapshot
@@ -111,6 +113,7 @@ def _access_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--add-destination",
             "add_destinations",
+            shell_complete=names_of("peer", "group", "vendor"),
             metavar="NAME",
             multiple=True,
             help="Put a peer, group or vendor on the list of move destinations; from then on only those are allowed.",
@@ -144,12 +147,12 @@ def _chosen(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 @click.command("add", epilog=example("archive ae add RESEARCH --area RESEARCH --access RW"))
 @click.argument("title")
-@click.option("--area", required=True, help="The area in which the title works.")
+@click.option("--area", shell_complete=names_of("area"), required=True, help="The area in which the title works.")
 @click.option("--access", required=True, type=_ACCESS, help="R: find, move and get; W: store; RW: both.")
 @_access_options
 @answering.answering_options
-@with_archive
-def add(archive: Archive, title: str, area: str, access: str, **given: Any) -> None:
+@with_outcome
+def add(archive: Archive, outcome: Outcome, title: str, area: str, access: str, **given: Any) -> None:
     """Add an AE title of ours; nobody may call it until a rule allows it."""
     columns, listing = _chosen(given)
 
@@ -159,10 +162,9 @@ def add(archive: Archive, title: str, area: str, access: str, **given: Any) -> N
             groups.set_destinations(connection, title, **listing)
 
     archive.write(work)
-    click.echo(f"AE title {title} works in area {area} ({access.upper()}).")
-    click.echo(
-        f"Nobody may enter until a rule allows it, for instance: archive rule allow --at {quote(title)} --peer NAME",
-        err=True,
+    outcome.say(f"AE title {title} works in area {area} ({access.upper()}).")
+    outcome.hint(
+        f"Nobody may enter until a rule allows it, for instance: archive rule allow --at {quote(title)} --peer NAME"
     )
 
 
@@ -212,7 +214,7 @@ def _restrictions(title: OwnTitle) -> list[str]:
 
 
 @click.command("show", epilog=example("archive ae show ARCHIVE"))
-@click.argument("title")
+@click.argument("title", shell_complete=names_of("ae_title"))
 @json_option
 @with_archive
 def show(archive: Archive, title: str, as_json: bool) -> None:
@@ -249,20 +251,23 @@ def show(archive: Archive, title: str, as_json: bool) -> None:
     "set",
     epilog=example("archive ae set RESEARCH --access R", "archive ae set RESEARCH --moves-to same-host --no-get"),
 )
-@click.argument("title")
-@click.option("--area", help="Work in this area from now on; what is in the old one stays there.")
+@click.argument("title", shell_complete=names_of("ae_title"))
+@click.option(
+    "--area", shell_complete=names_of("area"), help="Work in this area from now on; what is in the old one stays there."
+)
 @click.option("--access", type=_ACCESS, help="R: find, move and get; W: store; RW: both.")
 @click.option(
     "--remove-destination",
     "remove_destinations",
+    shell_complete=names_of("peer", "group", "vendor"),
     metavar="NAME",
     multiple=True,
     help="Take a peer, group or vendor off the list of move destinations.",
 )
 @_access_options
 @answering.answering_options
-@with_archive
-def change(archive: Archive, title: str, **given: Any) -> None:
+@with_outcome
+def change(archive: Archive, outcome: Outcome, title: str, **given: Any) -> None:
     """Change settings of an AE title; what is not named stays. Holds for the next association."""
     columns, listing = _chosen(given)
 
@@ -273,13 +278,13 @@ def change(archive: Archive, title: str, **given: Any) -> None:
             changes.set_title(connection, title, columns)
 
     archive.write(work)
-    click.echo(f"AE title {title} is changed.")
+    outcome.say(f"AE title {title} is changed.")
 
 
 @click.command("remove", epilog=example("archive ae remove RESEARCH"))
-@click.argument("title")
-@with_archive
-def remove(archive: Archive, title: str) -> None:
+@click.argument("title", shell_complete=names_of("ae_title"))
+@with_outcome
+def remove(archive: Archive, outcome: Outcome, title: str) -> None:
     """Remove an AE title of ours and its rules; its area and what that holds stay."""
     archive.write(lambda connection: changes.remove_title(connection, title))
-    click.echo(f"AE title {title} is removed, and its rules with it.")
+    outcome.say(f"AE title {title} is removed, and its rules with it.")

@@ -8,6 +8,7 @@ import click
 
 from archive.cli import output
 from archive.cli.main import FAILED
+from archive.cli.name_completion import names_of
 from archive.cli.options import Archive, Operations, example, json_option, with_archive
 from archive.registry import access, certificates, destinations
 from archive.registry.access import Caller, Decision
@@ -29,8 +30,12 @@ _RESOLVE_SECONDS = 5.0
         "archive rule explain --at ARCHIVE --title CT1 --from 10.1.2.3 --can move --to WORKSTATION",
     ),
 )
-@click.option("--at", required=True, metavar="TITLE", help="The AE title that is called.")
-@click.option("--title", required=True, metavar="AET", help="The AE title that calls.")
+@click.option(
+    "--at", shell_complete=names_of("ae_title"), required=True, metavar="TITLE", help="The AE title that is called."
+)
+@click.option(
+    "--title", shell_complete=names_of("peer_title"), required=True, metavar="AET", help="The AE title that calls."
+)
 @click.option("--from", "host", required=True, metavar="HOST", help="Where it calls from.")
 @click.option(
     "--certificate",
@@ -46,7 +51,13 @@ _RESOLVE_SECONDS = 5.0
     metavar="LIST",
     help=f"Operations, separated by commas, of {','.join(RULED)}; by default all but shutdown.",
 )
-@click.option("--to", "destination", metavar="AET", help="Whether a C-MOVE may go to this AE title.")
+@click.option(
+    "--to",
+    "destination",
+    shell_complete=names_of("peer_title"),
+    metavar="AET",
+    help="Whether a C-MOVE may go to this AE title.",
+)
 @json_option
 @with_archive
 def explain(

@@ -8,7 +8,9 @@ from typing import Any
 import click
 
 from archive.cli import output
-from archive.cli.options import Archive, MostRows, example, json_option, properties, with_archive
+from archive.cli.name_completion import names_of
+from archive.cli.options import Archive, MostRows, example, json_option, properties, with_archive, with_outcome
+from archive.cli.output import Outcome
 from archive.database.dialects import Connection
 from archive.dicom.attributes import BY_KEYWORD, Level
 from archive.errors import Misconfigured
@@ -45,7 +47,7 @@ _SERIES = (
 
 DEFAULT_LIMIT = 1000
 
-# Removals by hand share the shard of the first worker.
+# Which removals by hand share with a worker of one node or another.
 _SHARD = 0
 
 
@@ -53,7 +55,7 @@ _SHARD = 0
     "list",
     epilog=example("archive study list --patient-name 'smith*' --date 20260101-20260331", "archive study list --json"),
 )
-@click.option("--area", metavar="NAME", help="Only in this area.")
+@click.option("--area", shell_complete=names_of("area"), metavar="NAME", help="Only in this area.")
 @click.option("--patient-id", metavar="ID", help="Patient ID; * and ? are wild cards.")
 @click.option("--patient-name", metavar="NAME", help="Patient's name, as in a C-FIND: * and ? are wild cards.")
 @click.option("--date", metavar="A-B", help="Study date or range: 20260131, 20260101-20260131, 20260101-, -20260131.")
@@ -109,7 +111,7 @@ def _split(values: str | None) -> list[str]:
 
 @click.command("show", epilog=example("archive study show 1.2.840.113619.2.55.3"))
 @click.argument("uid")
-@click.option("--area", metavar="NAME", help="Only in this area.")
+@click.option("--area", shell_complete=names_of("area"), metavar="NAME", help="Only in this area.")
 @json_option
 @with_archive
 def show(archive: Archive, uid: str, area: str | None, as_json: bool) -> None:
@@ -132,10 +134,10 @@ def show(archive: Archive, uid: str, area: str | None, as_json: bool) -> None:
 
 @click.command("remove", epilog=example("archive study remove 1.2.840.113619.2.55.3 --area ARCHIVE --yes"))
 @click.argument("uid")
-@click.option("--area", metavar="NAME", help="The area, where several hold the study.")
+@click.option("--area", shell_complete=names_of("area"), metavar="NAME", help="The area, where several hold the study.")
 @click.option("--yes", "is_sure", is_flag=True, help="Do not ask.")
-@with_archive
-def remove(archive: Archive, uid: str, area: str | None, is_sure: bool) -> None:
+@with_outcome
+def remove(archive: Archive, outcome: Outcome, uid: str, area: str | None, is_sure: bool) -> None:
     """Remove a study for good: its rows at once, its files as soon as the archive runs."""
     held = _held(archive, uid, area)
     if len(held) > 1:
@@ -146,7 +148,9 @@ def remove(archive: Archive, uid: str, area: str | None, is_sure: bool) -> None:
     if not is_sure:
         if not sys.stdin.isatty():
             raise Misconfigured(f"The study ({what}) is removed for good; say --yes")
-        click.confirm(f"Remove study {uid} of patient {study.patient_id} ({what}) from area {where.name}?", abort=True)
+        click.confirm(
+            f"Remove study {uid} of patient {study.patient_id} ({what}) from area {where.name}?", abort=True, err=True
+        )
 
     def work(connection: Connection) -> Any:
         removed = removal.remove_study(connection, study.pk, _SHARD, "removed", datetime.now(UTC))
@@ -156,33 +160,36 @@ def remove(archive: Archive, uid: str, area: str | None, is_sure: bool) -> None:
 
     if archive.write(work) is None:
         raise Misconfigured("Somebody else has removed the study just now")
-    click.echo(f"Study {uid} is removed from area {where.name} ({what}); a running archive unlinks the files.")
+    outcome.say(f"Study {uid} is removed from area {where.name} ({what}); a running archive unlinks the files.")
 
 
 def _of_study(command: Callable[..., Any]) -> Callable[..., Any]:
     """The arguments of a command about one study, in every area that holds it unless one is named."""
-    for argument in (click.option("--area", metavar="NAME", help="Only in this area."), click.argument("uid")):
+    for argument in (
+        click.option("--area", shell_complete=names_of("area"), metavar="NAME", help="Only in this area."),
+        click.argument("uid"),
+    ):
         command = argument(command)
     return command
 
 
 @click.command("pin", epilog=example("archive study pin 1.2.840.113619.2.55.3"))
 @_of_study
-@with_archive
-def pin(archive: Archive, uid: str, area: str | None) -> None:
+@with_outcome
+def pin(archive: Archive, outcome: Outcome, uid: str, area: str | None) -> None:
     """Keep a study: no quota takes it, until it is unpinned."""
-    _set_pinned(archive, uid, area, is_pinned=True)
+    _set_pinned(archive, outcome, uid, area, is_pinned=True)
 
 
 @click.command("unpin", epilog=example("archive study unpin 1.2.840.113619.2.55.3"))
 @_of_study
-@with_archive
-def unpin(archive: Archive, uid: str, area: str | None) -> None:
+@with_outcome
+def unpin(archive: Archive, outcome: Outcome, uid: str, area: str | None) -> None:
     """Let a quota take a study again that was pinned."""
-    _set_pinned(archive, uid, area, is_pinned=False)
+    _set_pinned(archive, outcome, uid, area, is_pinned=False)
 
 
-def _set_pinned(archive: Archive, uid: str, area: str | None, *, is_pinned: bool) -> None:
+def _set_pinned(archive: Archive, outcome: Outcome, uid: str, area: str | None, *, is_pinned: bool) -> None:
     held = _held(archive, uid, area)
 
     def work(connection: Connection) -> None:
@@ -196,7 +203,7 @@ def _set_pinned(archive: Archive, uid: str, area: str | None, *, is_pinned: bool
 
     archive.write(work)
     for where, _ in held:
-        click.echo(f"Study {uid} is {'pinned' if is_pinned else 'no longer pinned'} in area {where.name}.")
+        outcome.say(f"Study {uid} is {'pinned' if is_pinned else 'no longer pinned'} in area {where.name}.")
 
 
 def _noted(area: Area, study: HeldStudy) -> dict[str, Any]:

@@ -1,22 +1,29 @@
 """`archive import`: take in files and folders, copied into an area or indexed where they lie."""
 
+import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import click
 
 from archive.cli import output, progress
-from archive.cli.main import FAILED
-from archive.cli.options import Archive, example, json_option, with_archive
+from archive.cli.name_completion import names_of
+from archive.cli.options import Archive, example, with_outcome
+from archive.cli.output import Outcome
 from archive.errors import Misconfigured
 from archive.lifecycle import importing
-from archive.lifecycle.importing import Fate, Outcome
+from archive.lifecycle.importing import Fate
+from archive.registry import audit
 from archive.registry.snapshot import Area
 
 __all__ = ["import_files"]
+
+# Of the files and folders that are named, so many are written down with an import.
+_MOST_NAMED = 20
 
 _SAID = {Fate.BAD: "bad", Fate.SKIPPED: "skipped", Fate.HELD: "held already"}
 
@@ -26,7 +33,7 @@ _SAID = {Fate.BAD: "bad", Fate.SKIPPED: "skipped", Fate.HELD: "held already"}
     epilog=example("archive import /media/cdrom ~/studies/ct.dcm --area RESEARCH", "archive import --in-place"),
 )
 @click.argument("files", nargs=-1, metavar="[FILES|FOLDERS]...", type=click.Path(path_type=Path))
-@click.option("--area", metavar="NAME", help="Into this area; by default the first.")
+@click.option("--area", shell_complete=names_of("area"), metavar="NAME", help="Into this area; by default the first.")
 @click.option(
     "--in-place",
     "is_in_place",
@@ -35,10 +42,9 @@ _SAID = {Fate.BAD: "bad", Fate.SKIPPED: "skipped", Fate.HELD: "held already"}
     "one is unlinked when its instance is removed, replaced or evicted.",
 )
 @click.option("--dry-run", "is_dry_run", is_flag=True, help="Say what would be taken in; change nothing.")
-@json_option
-@with_archive
+@with_outcome
 def import_files(
-    archive: Archive, files: tuple[Path, ...], area: str | None, is_in_place: bool, is_dry_run: bool, as_json: bool
+    archive: Archive, outcome: Outcome, files: tuple[Path, ...], area: str | None, is_in_place: bool, is_dry_run: bool
 ) -> None:
     """Take in DICOM files, and all below folders, as if they were sent to the area.
 
@@ -55,9 +61,7 @@ def import_files(
     outcomes = importing.import_files(
         archive.database, where, data, files, is_in_place=is_in_place, is_dry_run=is_dry_run
     )
-    numbers: Counter[Fate] = Counter()
-    told: list[Outcome] = []
-    stored_bytes = 0
+    tally = _Tally(outcome)
 
     def total() -> int:
         return sum(1 for _ in importing.find(where, data, files, is_in_place=is_in_place))
@@ -65,22 +69,64 @@ def import_files(
     is_stopped = False
     try:
         with progress.bar("Importing", total) as advance, closing(outcomes):
-            for outcome in outcomes:
+            for each in outcomes:
                 advance(1)
-                numbers[outcome.fate] += 1
-                if outcome.fate is Fate.STORED:
-                    stored_bytes += outcome.size_bytes
-                elif outcome.reason and as_json:
-                    told.append(outcome)
-                elif outcome.reason:
-                    click.echo(f"{shown(outcome.path)}: {_SAID[outcome.fate]}: {outcome.reason}")
+                tally.count(each)
     except KeyboardInterrupt:
         is_stopped = True
-    _say(where, numbers, stored_bytes, told, is_dry_run, as_json)
+    finally:  # what was taken in stays, whatever ended the import
+        if tally.numbers[Fate.STORED] and not is_dry_run:
+            noted = _noted(files, tally, is_in_place=is_in_place)
+            archive.write(lambda connection: audit.note(connection, "import", "area", where.name, after=noted))
+    outcome.tell(area=where.name, is_dry_run=is_dry_run, **tally.facts())
+    verb = "would be taken in" if is_dry_run else "taken in"
+    outcome.say(f"{where.name}: {tally.sentence(verb)}")
     if is_stopped:
         click.echo("Stopped; what was taken in stays, and the same command goes on from there.", err=True)
-    if numbers[Fate.BAD] or is_stopped:
-        click.get_current_context().exit(FAILED)
+    outcome.is_failure = bool(tally.numbers[Fate.BAD]) or is_stopped
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What became of the files: those that were not taken in are said, or kept for JSON, one by one."""
+
+    outcome: Outcome
+    numbers: Counter[Fate] = field(default_factory=Counter[Fate])
+    stored_bytes: int = 0
+    told: list[importing.Outcome] = field(default_factory=list[importing.Outcome])
+
+    def count(self, each: importing.Outcome) -> None:
+        self.numbers[each.fate] += 1
+        if each.fate is Fate.STORED:
+            self.stored_bytes += each.size_bytes
+        elif each.reason and self.outcome.as_json:
+            self.told.append(each)
+        elif each.reason:
+            self.outcome.say(f"{shown(each.path)}: {_SAID[each.fate]}: {each.reason}")
+
+    def sentence(self, verb: str) -> str:
+        counts = ", ".join(f"{self.numbers[fate]:,} {_SAID[fate]}" for fate in (Fate.HELD, Fate.SKIPPED, Fate.BAD))
+        stored = output.counted(self.numbers[Fate.STORED], "file")
+        return f"{stored} {verb} ({output.size(self.stored_bytes)}), {counts}."
+
+    def counts(self) -> dict[str, int]:
+        return {fate.value: self.numbers[fate] for fate in Fate} | {"stored_bytes": self.stored_bytes}
+
+    def facts(self) -> dict[str, Any]:
+        def listed(fate: Fate) -> list[dict[str, str]]:
+            return [{"path": shown(each.path), "reason": each.reason} for each in self.told if each.fate is fate]
+
+        return self.counts() | {
+            "bad_files": listed(Fate.BAD),
+            "skipped_files": listed(Fate.SKIPPED),
+            "kept_instead": listed(Fate.HELD),
+        }
+
+
+def _noted(files: Sequence[Path], tally: _Tally, *, is_in_place: bool) -> dict[str, Any]:
+    """What is written down of an import."""
+    named = [shown(os.path.abspath(file)) for file in files[:_MOST_NAMED]]  # noqa: PTH100 - links stay links
+    return {"named": named, "number_named": len(files), "is_in_place": is_in_place, **tally.counts()}
 
 
 def _area(archive: Archive, name: str | None) -> Area:
@@ -96,33 +142,3 @@ def shown(path: str) -> str:
         character if character.isprintable() else "\N{REPLACEMENT CHARACTER}"
         for character in click.format_filename(path)
     )
-
-
-def _say(
-    area: Area, numbers: Counter[Fate], stored_bytes: int, told: list[Outcome], is_dry_run: bool, as_json: bool
-) -> None:
-    if as_json:
-        output.facts(_facts(area, numbers, stored_bytes, told, is_dry_run), as_json=True)
-        return
-    verb = "would be taken in" if is_dry_run else "taken in"
-    counts = ", ".join(f"{numbers[fate]:,} {_SAID[fate]}" for fate in (Fate.HELD, Fate.SKIPPED, Fate.BAD))
-    click.echo(
-        f"{area.name}: {output.counted(numbers[Fate.STORED], 'file')} {verb} ({output.size(stored_bytes)}), {counts}."
-    )
-
-
-def _facts(
-    area: Area, numbers: Counter[Fate], stored_bytes: int, told: list[Outcome], is_dry_run: bool
-) -> dict[str, Any]:
-    def listed(fate: Fate) -> Iterator[dict[str, str]]:
-        return ({"path": shown(each.path), "reason": each.reason} for each in told if each.fate is fate)
-
-    return {
-        "area": area.name,
-        "is_dry_run": is_dry_run,
-        **{fate.value: numbers[fate] for fate in Fate},
-        "stored_bytes": stored_bytes,
-        "bad_files": list(listed(Fate.BAD)),
-        "skipped_files": list(listed(Fate.SKIPPED)),
-        "kept_instead": list(listed(Fate.HELD)),
-    }

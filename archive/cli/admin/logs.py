@@ -10,6 +10,7 @@ import click
 
 from archive.cli import export, output
 from archive.cli.admin import reports
+from archive.cli.name_completion import names_of
 from archive.cli.options import Archive, MostRows, example, json_option, period_options, properties, with_archive
 from archive.index import evictable, report_rows
 from archive.index.report_rows import Wanted
@@ -40,8 +41,8 @@ DEFAULT_LIMIT = 1000
     epilog=example("archive log access --since 24h --refused", "archive log access --calling CT1 --limit 20 --json"),
 )
 @period_options
-@click.option("--title", metavar="AET", help="Only at this AE title of ours.")
-@click.option("--calling", metavar="AET", help="Only of this calling AE title.")
+@click.option("--title", shell_complete=names_of("ae_title"), metavar="AET", help="Only at this AE title of ours.")
+@click.option("--calling", shell_complete=names_of("peer_title"), metavar="AET", help="Only of this calling AE title.")
 @click.option("--refused", "is_refused", is_flag=True, help="Only what was refused, and why.")
 @click.option("--limit", type=MostRows, default=100, metavar="N", help="Most rows; by default 100.")
 @json_option
@@ -110,7 +111,7 @@ def _brief(values: dict[str, Any] | None) -> str:
 
 
 @click.command("evictions", epilog=example("archive log evictions --area ARCHIVE --since 2026-03-01"))
-@click.option("--area", metavar="NAME", help="Only of this area.")
+@click.option("--area", shell_complete=names_of("area"), metavar="NAME", help="Only of this area.")
 @period_options
 @click.option("--limit", type=MostRows, default=DEFAULT_LIMIT, show_default=True, help="Most to list.")
 @json_option

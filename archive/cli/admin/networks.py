@@ -8,7 +8,9 @@ import click
 
 from archive.cli import output
 from archive.cli.main import FAILED
-from archive.cli.options import Archive, example, json_option, with_archive
+from archive.cli.options import Archive, example, json_option, with_archive, with_outcome
+from archive.cli.output import Outcome
+from archive.cli.reading import read_file
 from archive.errors import Misconfigured
 from archive.registry import access, hosts_access, network_changes
 from archive.registry.hosts_access import Line, Problem
@@ -21,8 +23,6 @@ _COLUMNS = ("number", "action", "clients")
 _IMPORTED = ("file", "line", "action", "clients")
 
 _RESOLVE_SECONDS = 5.0
-# Files of some hundred bytes; what is larger is something else.
-_MOST_FILE_BYTES = 1024 * 1024
 
 
 def _where_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -34,7 +34,9 @@ def _where_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def _add(archive: Archive, accepts: bool, clients: tuple[str, ...], first: bool, before: int | None) -> None:
+def _add(
+    archive: Archive, outcome: Outcome, accepts: bool, clients: tuple[str, ...], first: bool, before: int | None
+) -> None:
     if first and before is not None:
         raise Misconfigured("--first and --before exclude each other")
     number = archive.write(
@@ -44,7 +46,7 @@ def _add(archive: Archive, accepts: bool, clients: tuple[str, ...], first: bool,
     )
     rules = archive.registry().network_rules
     place = next(index for index, rule in enumerate(rules, start=1) if rule.pk == number)
-    click.echo(f"N{str(rules[place - 1])[1:]} (place {place} of {len(rules)}).")
+    outcome.say(f"N{str(rules[place - 1])[1:]} (place {place} of {len(rules)}).")
 
 
 @click.command(
@@ -56,19 +58,19 @@ def _add(archive: Archive, accepts: bool, clients: tuple[str, ...], first: bool,
 )
 @click.argument("clients", nargs=-1, required=True)
 @_where_options
-@with_archive
-def allow(archive: Archive, clients: tuple[str, ...], **where: Any) -> None:
+@with_outcome
+def allow(archive: Archive, outcome: Outcome, clients: tuple[str, ...], **where: Any) -> None:
     """Take connections of CLIENTS: addresses, networks, host names, .domains, ALL. The first rule that fits decides."""
-    _add(archive, True, clients, **where)
+    _add(archive, outcome, True, clients, **where)
 
 
 @click.command("deny", epilog=example("archive network deny ALL", "archive network deny 198.51.100.0/24 --first"))
 @click.argument("clients", nargs=-1, required=True)
 @_where_options
-@with_archive
-def deny(archive: Archive, clients: tuple[str, ...], **where: Any) -> None:
+@with_outcome
+def deny(archive: Archive, outcome: Outcome, clients: tuple[str, ...], **where: Any) -> None:
     """Close connections of CLIENTS before anything is read of them. The first rule that fits decides."""
-    _add(archive, False, clients, **where)
+    _add(archive, outcome, False, clients, **where)
 
 
 @click.command("list", epilog=example("archive network list"))
@@ -85,11 +87,11 @@ def list_rules(archive: Archive, as_json: bool) -> None:
 
 @click.command("remove", epilog=example("archive network remove 3"))
 @click.argument("number", type=click.IntRange(1, 2**63 - 1))
-@with_archive
-def remove(archive: Archive, number: int) -> None:
+@with_outcome
+def remove(archive: Archive, outcome: Outcome, number: int) -> None:
     """Remove a network rule by its number; archive network list shows the numbers."""
     archive.write(lambda connection: network_changes.remove_rule(connection, number))
-    click.echo(f"Network rule {number} is removed.")
+    outcome.say(f"Network rule {number} is removed.")
 
 
 @click.command("explain", epilog=example("archive network explain 10.1.2.3"))
@@ -114,10 +116,9 @@ def explain(archive: Archive, host: str, as_json: bool) -> None:
 @click.argument("hosts_deny", required=False, type=click.Path(path_type=Path))
 @click.option("--daemon", default="dcmqrscp", help="Take the lines that speak of this daemon; by default dcmqrscp.")
 @click.option("--dry-run", is_flag=True, help="Show the rules; change nothing.")
-@json_option
-@with_archive
+@with_outcome
 def import_files(
-    archive: Archive, hosts_allow: Path, hosts_deny: Path | None, daemon: str, dry_run: bool, as_json: bool
+    archive: Archive, outcome: Outcome, hosts_allow: Path, hosts_deny: Path | None, daemon: str, dry_run: bool
 ) -> None:
     """Take over the rules of TCP wrappers, behind the network rules there are.
 
@@ -135,9 +136,8 @@ def import_files(
         click.echo(f"{path}, line {problem.number}: {problem.reason}.", err=True)
     if problems:
         raise Misconfigured("Nothing is taken over; mend these lines, or a copy of the file, and run this again")
-    if not dry_run:
-        rules = [(line.accepts, line.clients) for _, line in found]
-        archive.write(lambda connection: network_changes.append_rules(connection, rules))
+    rules = [(line.accepts, line.clients) for _, line in found]
+    archive.write(lambda connection: network_changes.append_rules(connection, rules), is_dry_run=dry_run)
     rows = [
         {
             "file": str(path),
@@ -147,18 +147,12 @@ def import_files(
         }
         for path, line in found
     ]
-    output.table(_IMPORTED, rows, as_json=as_json, if_empty=f"No line speaks of {daemon}")
-    if not as_json:
-        click.echo(f"{output.counted(len(rows), 'rule')} {'would be' if dry_run else 'are'} taken over.", err=True)
+    outcome.tell(is_dry_run=dry_run, rules=rows)
+    if not outcome.as_json:
+        output.table(_IMPORTED, rows, as_json=False, if_empty=f"No line speaks of {daemon}")
+    outcome.hint(f"{output.counted(len(rows), 'rule')} {'would be' if dry_run else 'are'} taken over.")
 
 
 def read_hosts_file(path: Path) -> str:
     """A file of hosts_access(5); raises Misconfigured."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(_MOST_FILE_BYTES + 1)
-    except OSError as error:
-        raise Misconfigured("The file cannot be read", path=str(path), reason=error.strerror) from error
-    if len(content) > _MOST_FILE_BYTES:
-        raise Misconfigured("The file is larger than any list of hosts", path=str(path))
-    return content.decode(errors="replace")
+    return read_file(path).decode(errors="replace")

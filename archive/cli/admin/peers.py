@@ -6,7 +6,9 @@ from typing import Any
 import click
 
 from archive.cli import output
-from archive.cli.options import NONE, Archive, columns, example, json_option, named, with_archive
+from archive.cli.name_completion import names_of
+from archive.cli.options import NONE, Archive, columns, example, json_option, named, with_archive, with_outcome
+from archive.cli.output import Outcome
 from archive.database.dialects import Connection
 from archive.dicom.transfer_syntax_presets import PROPOSE
 from archive.errors import Misconfigured
@@ -49,6 +51,7 @@ def _where_options(required: bool) -> Callable[[Callable[..., Any]], Callable[..
         for option in (
             click.option(
                 "--profile",
+                shell_complete=names_of("profile"),
                 metavar="NAME|none",
                 help="Propose by this association profile to it, whatever is sent; it replaces --proposes.",
             ),
@@ -92,8 +95,22 @@ def _where_options(required: bool) -> Callable[[Callable[..., Any]], Callable[..
 
 def _group_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
-        click.option("--vendor", "vendors", metavar="NAME", multiple=True, help="Put it under this vendor."),
-        click.option("--group", "into_groups", metavar="NAME", multiple=True, help="Put it into this group."),
+        click.option(
+            "--vendor",
+            "vendors",
+            shell_complete=names_of("vendor"),
+            metavar="NAME",
+            multiple=True,
+            help="Put it under this vendor.",
+        ),
+        click.option(
+            "--group",
+            "into_groups",
+            shell_complete=names_of("group"),
+            metavar="NAME",
+            multiple=True,
+            help="Put it into this group.",
+        ),
     ):
         command = option(command)
     return command
@@ -125,9 +142,10 @@ def _settings(given: dict[str, Any]) -> dict[str, Any]:
 @click.argument("name")
 @_where_options(required=True)
 @_group_options
-@with_archive
+@with_outcome
 def add(
     archive: Archive,
+    outcome: Outcome,
     name: str,
     title: str,
     host: str,
@@ -145,11 +163,11 @@ def add(
 
     archive.write(work)
     if number is None:
-        click.echo(f"Peer {name} is {title} at {host}; it only calls: without a port no C-MOVE can go to it.")
-        click.echo(f"To let it in: archive rule allow --at TITLE --peer {name}", err=True)
+        outcome.say(f"Peer {name} is {title} at {host}; it only calls: without a port no C-MOVE can go to it.")
+        outcome.hint(f"To let it in: archive rule allow --at TITLE --peer {name}")
     else:
-        click.echo(f"Peer {name} is {title} at {host} port {port}.")
-        click.echo(f"A C-MOVE may go to it; to let it in: archive rule allow --at TITLE --peer {name}", err=True)
+        outcome.say(f"Peer {name} is {title} at {host} port {port}.")
+        outcome.hint(f"A C-MOVE may go to it; to let it in: archive rule allow --at TITLE --peer {name}")
 
 
 @click.command("list", epilog=example("archive peer list"))
@@ -193,13 +211,20 @@ def list_peers(archive: Archive, as_json: bool) -> None:
         "archive peer set CT1 --certificate subject:CN=CT1",
     ),
 )
-@click.argument("name")
+@click.argument("name", shell_complete=names_of("peer"))
 @_where_options(required=False)
 @_group_options
-@click.option("--leave", metavar="NAME", multiple=True, help="Take it out of this group or vendor.")
-@with_archive
+@click.option(
+    "--leave",
+    shell_complete=names_of("group", "vendor"),
+    metavar="NAME",
+    multiple=True,
+    help="Take it out of this group or vendor.",
+)
+@with_outcome
 def change(
     archive: Archive,
+    outcome: Outcome,
     name: str,
     title: str | None,
     into_groups: tuple[str, ...],
@@ -218,23 +243,30 @@ def change(
         _put_into(connection, name, into_groups, vendors)
 
     archive.write(work)
-    click.echo(f"Peer {name} is changed.")
+    outcome.say(f"Peer {name} is changed.")
 
 
 @click.command("remove", epilog=example("archive peer remove CT1"))
-@click.argument("name")
-@with_archive
-def remove(archive: Archive, name: str) -> None:
+@click.argument("name", shell_complete=names_of("peer"))
+@with_outcome
+def remove(archive: Archive, outcome: Outcome, name: str) -> None:
     """Remove a peer, the rules that name it, and its places in groups and among move destinations."""
     archive.write(lambda connection: changes.remove_peer(connection, name))
-    click.echo(f"Peer {name} is removed, and the rules that named it.")
+    outcome.say(f"Peer {name} is removed, and the rules that named it.")
 
 
 @click.command("echo", epilog=example("archive peer echo CT1 --as ARCHIVE"))
-@click.argument("name")
-@click.option("--as", "calling", metavar="TITLE", help="Call with this AE title; by default the first of ours.")
+@click.argument("name", shell_complete=names_of("peer"))
+@click.option(
+    "--as",
+    "calling",
+    shell_complete=names_of("ae_title"),
+    metavar="TITLE",
+    help="Call with this AE title; by default the first of ours.",
+)
+@json_option
 @with_archive
-def echo(archive: Archive, name: str, calling: str | None) -> None:
+def echo(archive: Archive, name: str, calling: str | None, as_json: bool) -> None:
     """Send a C-ECHO to a peer; exit code 1 and the reason if it does not answer with success."""
     registry = archive.registry()
     peer = named(registry.peers, name, "peer", "archive peer list")
@@ -246,5 +278,10 @@ def echo(archive: Archive, name: str, calling: str | None) -> None:
     waits = wiring.timeouts(archive.settings)
     session = delivery.session_for(peer, Tls(wiring.tls_policy(archive.settings)))
     seconds = client.echo(peer.host, peer.port, called=peer.ae_title, calling=calling, timeouts=waits, session=session)
+    if as_json:
+        answered = {"peer": name, "title": peer.ae_title, "host": peer.host, "port": peer.port, "called_by": calling}
+        agreed = None if session is None else str(session.agreed)
+        output.facts(answered | {"tls": agreed, "seconds": round(seconds, 6)}, as_json=True)
+        return
     how = f" over {session.agreed}" if session is not None else ""
     click.echo(f"{peer.ae_title} at {peer.host} port {peer.port} answered {calling} in {seconds * 1000:.1f} ms{how}.")

@@ -6,7 +6,10 @@ from typing import Any
 import click
 
 from archive.cli import output
-from archive.cli.options import Archive, example, json_option, named, with_archive
+from archive.cli.name_completion import names_of
+from archive.cli.options import Archive, example, json_option, named, with_archive, with_outcome
+from archive.cli.output import Outcome
+from archive.cli.reading import read_file
 from archive.dicom import dcmtk_names
 from archive.errors import Misconfigured
 from archive.registry import association_profiles, changes
@@ -18,63 +21,50 @@ __all__ = ["export", "import_file", "list_profiles", "remove", "show"]
 _COLUMNS = ("name", "contexts", "roles", "extensions", "ae_titles", "peers")
 _CONTEXTS = ("number", "sop_class", "name", "role", "transfer_syntaxes")
 
-# Far more than the files that come with DCMTK.
-_MOST_BYTES = 16 << 20
-
-
-class _NothingChanged(Exception):
-    """Ends the transaction of a dry run."""
-
 
 @click.command("import", epilog=example("archive profile import storescp.cfg --dry-run"))
 @click.argument("file")
 @click.option("--dry-run", "is_dry", is_flag=True, help="Say what would be done; change nothing.")
-@with_archive
-def import_file(archive: Archive, file: str, is_dry: bool) -> None:
+@with_outcome
+def import_file(archive: Archive, outcome: Outcome, file: str, is_dry: bool) -> None:
     """Import every association profile of a DCMTK configuration file.
 
     One that is there already gets the contents of the file. Holds for the next association.
     """
-    reading = association_profiles.read(_bytes(Path(file)), file)
+    reading = association_profiles.read(read_file(Path(file)), file)
     for notice in reading.notices:
-        click.echo(f"{file}, line {notice.line}: {notice.text}.", err=True)
-    done: list[tuple[str, str]] = []
+        outcome.hint(f"{file}, line {notice.line}: {notice.text}.")
 
-    def work(connection: Any) -> None:
-        done[:] = [(profile.name, changes.put_profile(connection, profile)) for profile in reading.profiles]
-        if is_dry:
-            raise _NothingChanged
+    def work(connection: Any) -> list[tuple[str, str]]:
+        return [(profile.name, changes.put_profile(connection, profile)) for profile in reading.profiles]
 
-    try:
-        archive.write(work)
-    except _NothingChanged:
-        pass
+    done = archive.write(work, is_dry_run=is_dry)
     words = {"add": "added", "set": "changed", "": "the same already"}
     for name, action in done:
-        click.echo(f"Profile {name}: {'would be ' if is_dry and action else ''}{words[action]}.")
-
-
-def _bytes(file: Path) -> bytes:
-    try:
-        with file.open("rb") as opened:
-            data = opened.read(_MOST_BYTES + 1)
-    except OSError as error:
-        raise Misconfigured("The file cannot be read", path=file, reason=error.strerror) from error
-    if len(data) > _MOST_BYTES:
-        raise Misconfigured("The file is too large for a configuration file", path=file)
-    return data
+        outcome.say(f"Profile {name}: {'would be ' if is_dry and action else ''}{words[action]}.")
+    outcome.tell(
+        is_dry_run=is_dry,
+        profiles=[name for name, _ in done],
+        notices=[{"line": notice.line, "text": notice.text} for notice in reading.notices],
+    )
 
 
 @click.command("export", epilog=example("archive profile export > profiles.cfg"))
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=names_of("profile"))
+@json_option
 @with_archive
-def export(archive: Archive, names: tuple[str, ...]) -> None:
+def export(archive: Archive, names: tuple[str, ...], as_json: bool) -> None:
     """Print profiles, by default all, as a DCMTK configuration file."""
     known = archive.registry().profiles
     chosen = [_profile(known, name) for name in names] or list(known.values())
     if not chosen:
         raise Misconfigured("There are no profiles; import some: archive profile import FILE")
-    click.echo(association_profiles.write(chosen), nl=False)
+    written = association_profiles.write(chosen)
+    if as_json:
+        exported = {"configuration": written.decode("ascii"), "profiles": [each.name for each in chosen]}
+        output.facts(exported, as_json=True)
+        return
+    click.echo(written, nl=False)
 
 
 @click.command("list", epilog=example("archive profile list"))
@@ -102,7 +92,7 @@ def _described(registry: Registry, profile: AssociationProfile) -> dict[str, Any
 
 
 @click.command("show", epilog=example("archive profile show AllDICOM"))
-@click.argument("name")
+@click.argument("name", shell_complete=names_of("profile"))
 @json_option
 @with_archive
 def show(archive: Archive, name: str, as_json: bool) -> None:
@@ -129,12 +119,12 @@ def _role(role: association_profiles.ProfileRole | None) -> str | None:
 
 
 @click.command("remove", epilog=example("archive profile remove AllDICOM"))
-@click.argument("name")
-@with_archive
-def remove(archive: Archive, name: str) -> None:
+@click.argument("name", shell_complete=names_of("profile"))
+@with_outcome
+def remove(archive: Archive, outcome: Outcome, name: str) -> None:
     """Remove a profile that no AE title and no peer uses."""
     archive.write(lambda connection: changes.remove_profile(connection, name))
-    click.echo(f"Profile {name} is removed.")
+    outcome.say(f"Profile {name} is removed.")
 
 
 def _profile(known: Any, name: str) -> AssociationProfile:

@@ -12,6 +12,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from archive.cli import chart, export, output
+from archive.cli.name_completion import names_of
 from archive.cli.options import Archive, MostRows, example, json_option, named, period_options, with_archive
 from archive.errors import Misconfigured
 from archive.index import report_rows
@@ -79,7 +80,7 @@ class Name(click.ParamType[str]):
 )
 @click.argument("name", type=Name(), default=LIST)
 @period_options
-@click.option("--area", metavar="NAME", help="Only what belongs to this area.")
+@click.option("--area", shell_complete=names_of("area"), metavar="NAME", help="Only what belongs to this area.")
 @click.option(
     "--where",
     type=Condition(),

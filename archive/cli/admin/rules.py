@@ -6,7 +6,9 @@ from typing import Any
 import click
 
 from archive.cli import output
-from archive.cli.options import Archive, Operations, example, json_option, named, with_archive
+from archive.cli.name_completion import names_of
+from archive.cli.options import Archive, Operations, example, json_option, named, with_archive, with_outcome
+from archive.cli.output import Outcome
 from archive.errors import Misconfigured
 from archive.registry import changes
 from archive.registry.tables import RULED
@@ -26,11 +28,19 @@ def _who_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--from", "network", metavar="HOST|CIDR", help="Only from this host or network."),
         click.option("--any", "anybody", is_flag=True, help="Anybody."),
-        click.option("--title", metavar="AET", help="Whoever calls itself so."),
-        click.option("--vendor", metavar="NAME", help="Every peer of a vendor."),
-        click.option("--group", metavar="NAME", help="Every peer in a group."),
-        click.option("--peer", metavar="NAME", help="A peer: its title from its host."),
-        click.option("--at", required=True, metavar="TITLE", help="At this AE title of ours."),
+        click.option("--title", shell_complete=names_of("peer_title"), metavar="AET", help="Whoever calls itself so."),
+        click.option("--vendor", shell_complete=names_of("vendor"), metavar="NAME", help="Every peer of a vendor."),
+        click.option("--group", shell_complete=names_of("group"), metavar="NAME", help="Every peer in a group."),
+        click.option(
+            "--peer", shell_complete=names_of("peer"), metavar="NAME", help="A peer: its title from its host."
+        ),
+        click.option(
+            "--at",
+            shell_complete=names_of("ae_title"),
+            required=True,
+            metavar="TITLE",
+            help="At this AE title of ours.",
+        ),
     ):
         command = option(command)
     return command
@@ -38,6 +48,7 @@ def _who_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _add(
     archive: Archive,
+    outcome: Outcome,
     allows: bool,
     at: str,
     title: str | None,
@@ -59,7 +70,7 @@ def _add(
         )
     )
     rule = next(rule for rule in archive.registry().titles[at].rules if rule.pk == number)
-    click.echo(f"At {at}: {rule}.")
+    outcome.say(f"At {at}: {rule}.")
 
 
 @click.command(
@@ -71,22 +82,22 @@ def _add(
     ),
 )
 @_who_options
-@with_archive
-def allow(archive: Archive, **given: Any) -> None:
+@with_outcome
+def allow(archive: Archive, outcome: Outcome, **given: Any) -> None:
     """Allow operations at one of our AE titles. Holds for the next association."""
-    _add(archive, True, **given)
+    _add(archive, outcome, True, **given)
 
 
 @click.command("deny", epilog=example("archive rule deny --at ARCHIVE --any --from 10.1.66.0/24"))
 @_who_options
-@with_archive
-def deny(archive: Archive, **given: Any) -> None:
+@with_outcome
+def deny(archive: Archive, outcome: Outcome, **given: Any) -> None:
     """Deny operations at one of our AE titles; a deny outweighs every allow. Holds for the next association."""
-    _add(archive, False, **given)
+    _add(archive, outcome, False, **given)
 
 
 @click.command("list", epilog=example("archive rule list --at ARCHIVE"))
-@click.option("--at", metavar="TITLE", help="Only those at this AE title of ours.")
+@click.option("--at", shell_complete=names_of("ae_title"), metavar="TITLE", help="Only those at this AE title of ours.")
 @json_option
 @with_archive
 def list_rules(archive: Archive, at: str | None, as_json: bool) -> None:
@@ -111,8 +122,8 @@ def list_rules(archive: Archive, at: str | None, as_json: bool) -> None:
 
 @click.command("remove", epilog=example("archive rule remove 3"))
 @click.argument("number", type=click.IntRange(1, 2**63 - 1))
-@with_archive
-def remove(archive: Archive, number: int) -> None:
+@with_outcome
+def remove(archive: Archive, outcome: Outcome, number: int) -> None:
     """Remove a rule by its number; archive rule list shows the numbers."""
     archive.write(lambda connection: changes.remove_rule(connection, number))
-    click.echo(f"Rule {number} is removed.")
+    outcome.say(f"Rule {number} is removed.")

@@ -9,6 +9,7 @@ import click
 
 from archive.cli import output, progress
 from archive.cli.main import FAILED
+from archive.cli.name_completion import names_of
 from archive.cli.options import Archive, example, json_option, named, with_archive
 from archive.dicom.attributes import BY_KEYWORD, Level
 from archive.errors import Misconfigured
@@ -34,12 +35,18 @@ __all__ = ["send"]
     ),
 )
 @click.argument("uid")
-@click.option("--to", "destination", metavar="PEER", required=True, help="The peer, by its name.")
+@click.option(
+    "--to", "destination", shell_complete=names_of("peer"), metavar="PEER", required=True, help="The peer, by its name."
+)
 @click.option("--series", metavar="UID", multiple=True, help="Only this series; may be given again.")
 @click.option(
-    "--as", "calling", metavar="TITLE", help="Call with this AE title; by default the first of ours in the area."
+    "--as",
+    "calling",
+    shell_complete=names_of("ae_title"),
+    metavar="TITLE",
+    help="Call with this AE title; by default the first of ours in the area.",
 )
-@click.option("--area", metavar="NAME", help="The area, where several hold the study.")
+@click.option("--area", shell_complete=names_of("area"), metavar="NAME", help="The area, where several hold the study.")
 @json_option
 @with_archive
 def send(

@@ -1,18 +1,22 @@
 """`archive area usage` and `evict`: what areas hold, what their quotas would take, and how housekeeping goes."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import click
 
 from archive.cli import output
-from archive.cli.options import Archive, example, json_option, with_archive
+from archive.cli.name_completion import names_of
+from archive.cli.options import Archive, example, json_option, with_archive, with_outcome
+from archive.cli.output import Outcome
+from archive.database.dialects import Connection
 from archive.index import housekeeping
 from archive.index import usage as counters
 from archive.index.housekeeping import AreaError, State
 from archive.lifecycle import evict
 from archive.lifecycle.evict import Disks, Eviction
+from archive.registry import audit
 from archive.registry.snapshot import Area
 from archive.storage.disk import Disk
 
@@ -41,14 +45,14 @@ _HOUSEKEEPING = (
     "last_error_at",
     "errors",
 )
-_EVICTIONS = ("study_instance_uid", "patient_id", "last_stored_at", "what", "instances", "size_bytes", "reason")
+_EVICTED = ("study_instance_uid", "patient_id", "last_stored_at", "what", "instances", "size_bytes", "reason")
 
-# Evictions by hand share the shard of the first worker.
+# Which evictions by hand share with a worker of one node or another.
 _SHARD = 0
 
 
 @click.command("usage", epilog=example("archive area usage --json"))
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=names_of("area"))
 @json_option
 @with_archive
 def usage(archive: Archive, name: str | None, as_json: bool) -> None:
@@ -129,31 +133,20 @@ def _say_errors(areas: Sequence[Area], errors: Sequence[AreaError]) -> None:
 
 
 @click.command("evict", epilog=example("archive area evict ARCHIVE --dry-run"))
-@click.argument("name")
+@click.argument("name", shell_complete=names_of("area"))
 @click.option("--dry-run", "is_dry", is_flag=True, help="Show what would go and what that frees; change nothing.")
-@json_option
-@with_archive
-def evict_now(archive: Archive, name: str, is_dry: bool, as_json: bool) -> None:
+@with_outcome
+def evict_now(archive: Archive, outcome: Outcome, name: str, is_dry: bool) -> None:
     """Bring an area within its quota and its headroom now, as housekeeping does: what is too old, too large or too
     much goes, and files with it.
     """
     area = archive.area(name)
     evicted = _due(archive, area) if is_dry else list(enforce(archive, area))
-    rows = [
-        {
-            "study_instance_uid": each.study.study_instance_uid,
-            "patient_id": each.study.patient_id,
-            "last_stored_at": each.study.last_stored_at,
-            "what": "study" if each.is_whole_study else "oldest instances",
-            "instances": each.number_of_instances,
-            "size_bytes": each.size_bytes,
-            "reason": each.reason.value,
-        }
-        for each in evicted
-    ]
-    output.table(_EVICTIONS, rows, as_json=as_json, if_empty=f"Area {name} is within its quota.")
-    if not as_json:
-        say_evictions(evicted, "would go" if is_dry else "went")
+    outcome.tell(area=name, is_dry_run=is_dry)
+    if not outcome.as_json:
+        rows = [_row(each) for each in evicted]
+        output.table(_EVICTED, rows, as_json=False, if_empty=f"Area {name} is within its quota.")
+    tell_evictions(outcome, evicted, "would go" if is_dry else "went")
 
 
 def _due(archive: Archive, area: Area) -> list[Eviction]:
@@ -162,23 +155,54 @@ def _due(archive: Archive, area: Area) -> list[Eviction]:
 
 
 def enforce(archive: Archive, area: Area) -> Iterator[Eviction]:
-    """Bring an area within its quota; what went."""
-    if not area.quota.picks_studies:
-        return iter(())
-    return evict.enforce(archive.database, area, _SHARD, _disks(archive, area))
+    """Bring an area within its quota; what went, each after its commit, which has a note of it."""
+    if not area.quota.picks_studies or not _due(archive, area):
+        return
+    disks = _disks(archive, area)
+
+    def work(connection: Connection) -> list[Eviction]:
+        evicted = evict.enforce_some(connection, area, _SHARD, disks)
+        if evicted:
+            audit.note(connection, "evict", "area", area.name, before=_sum(evicted))
+        return evicted
+
+    while evicted := archive.write(work):
+        yield from evicted
 
 
 def _disks(archive: Archive, area: Area) -> Disks:
     return Disks.of(area, archive.settings.data_folder, archive.database)
 
 
-def say_evictions(evicted: Iterable[Eviction], what: str) -> None:
-    """Say in one sentence what went, and what that frees; nothing if nothing did."""
-    went = list(evicted)
-    if not went:
+def tell_evictions(outcome: Outcome, evicted: Sequence[Eviction], what: str) -> None:
+    """Tell what went: to people in one sentence, with what that frees; nothing if nothing did."""
+    outcome.tell(evictions=[_row(each) for each in evicted])
+    if not evicted:
         return
-    studies = [each for each in went if each.is_whole_study]
-    instances = sum(each.number_of_instances for each in went if not each.is_whole_study)
-    of_these = [output.counted(len(studies), "study")] if studies else []
-    of_these += [f"{output.counted(instances, 'instance')} of studies that are too large"] if instances else []
-    click.echo(f"{' and '.join(of_these)} {what}: {output.size(sum(each.size_bytes for each in went))}.")
+    total = _sum(evicted)
+    of_these = [output.counted(total["studies"], "study")] if total["studies"] else []
+    if instances := total["instances_of_other_studies"]:
+        of_these.append(f"{output.counted(instances, 'instance')} of studies that are too large")
+    outcome.say(f"{' and '.join(of_these)} {what}: {output.size(total['size_bytes'])}.")
+
+
+def _row(eviction: Eviction) -> dict[str, Any]:
+    return {
+        "study_instance_uid": eviction.study.study_instance_uid,
+        "patient_id": eviction.study.patient_id,
+        "last_stored_at": eviction.study.last_stored_at,
+        "what": "study" if eviction.is_whole_study else "oldest instances",
+        "instances": eviction.number_of_instances,
+        "size_bytes": eviction.size_bytes,
+        "reason": eviction.reason.value,
+    }
+
+
+def _sum(evicted: Sequence[Eviction]) -> dict[str, int]:
+    """How much goes, all together."""
+    shrunk = [each for each in evicted if not each.is_whole_study]
+    return {
+        "studies": len(evicted) - len(shrunk),
+        "instances_of_other_studies": sum(each.number_of_instances for each in shrunk),
+        "size_bytes": sum(each.size_bytes for each in evicted),
+    }

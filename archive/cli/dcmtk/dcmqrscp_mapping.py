@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from archive.cli.dcmtk import tls_options
+from archive.cli.dcmtk import tls_settings
 from archive.cli.dcmtk.dcmqrscp import Dcmqrscp
 from archive.cli.dcmtk.output_options import Output
 from archive.dicom.normal import EncodingOptions, GroupLengths, SequenceLengths
@@ -35,7 +35,7 @@ def flags(asked: Dcmqrscp, config: DcmqrscpConfig) -> dict[str, Any]:
         "dimse_timeout": asked.dimse_timeout,
         "connect_timeout": asked.connect_timeout,
         "host_lookup": "on" if asked.looks_up_hosts else "off",
-        **tls_options.settings(asked.tls),
+        **tls_settings.settings(asked.tls),
     }
 
 

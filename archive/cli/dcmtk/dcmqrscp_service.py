@@ -17,7 +17,7 @@ import msgspec
 
 from archive import settings
 from archive.cli.admin import configuration, networks
-from archive.cli.dcmtk import dcmqrscp_mapping, tls_options
+from archive.cli.dcmtk import dcmqrscp_mapping, tls_settings
 from archive.cli.dcmtk.dcmqrscp import CONFIGURATION_FAILED, Dcmqrscp, decide, read_profiles
 from archive.cli.dcmtk.dcmqrscp_options import PROGRAM
 from archive.cli.dcmtk.options import CommandLine
@@ -56,7 +56,7 @@ def serve(given: CommandLine) -> int:
         answers = asked.character_set.over(config.response_character_set)
         if answers.abort:
             log.warning("SpecificCharacterSet: abort has no counterpart: what fits no set is answered in ISO_IR 192")
-        tls_options.stir(asked.tls)
+        tls_settings.stir(asked.tls)
         loaded = _settings(asked, config, site)
         ports = supervisor.listen(loaded)
         _become(config.user_name, config.group_name)

@@ -1,29 +1,19 @@
-"""Options for TLS, as DCMTK 3.6.9 and later have them in all their programs, and what of the settings they are here.
+"""Options for TLS, as DCMTK 3.6.9 and later have them in all their programs, and what they decide.
 
 `+tls key certificate` makes the port of a face speak TLS and nothing else, and calls the peers in TLS too.
 """
 
-import getpass
-import logging
-import os
-import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from archive.cli.dcmtk.options import CommandLine, Group, Option
 from archive.errors import Misconfigured
-from archive.upper_layer import cipher_suites, tls, tls_files
-
-log = logging.getLogger(__name__)
 
 Role = Literal["acceptor", "requestor", "both"]
 """Of a face: whether it is called, calls, or both; options that say nothing to a role are not in it."""
 
 LIST_PROFILES, LIST_CIPHERS = "--list-profiles", "--list-ciphers"
-_MAX_SEED_BYTES = 1 << 20
-_WRITTEN_SEED_BYTES = 1024  # as OpenSSL's own RAND_write_file
 
 # Option, its short name, the profile in `tls.PROFILES`, the name that DCMTK prints. "": not spoken any more.
 _PROFILES = (
@@ -271,89 +261,6 @@ def _check_trust(given: CommandLine, decided: TlsOptions) -> None:
         given.require(option, "--add-crl-file or --add-cert-dir", has_lists or not given.has(option))
 
 
-def settings(decided: TlsOptions, ask: Callable[[str], str] | None = None) -> dict[str, Any]:
-    """The settings of `archive.settings` that this makes, but for the port; raises Misconfigured.
-
-    `ask` gives the password of a key that needs one, by default whoever sits at standard input.
-    """
-    if not decided.is_enabled:
-        return {}
-    _check_form(decided)
-    lists = decided.revocation_files or (decided.authority_folders if decided.revocation_check else ())
-    return {
-        "tls_certificate": decided.certificate,
-        "tls_key": decided.key,
-        "tls_key_password": _key_password(decided, ask or _ask),
-        "tls_ca": _several((*decided.authority_files, *decided.authority_folders)),
-        "tls_crl": _several(lists),
-        "tls_crl_check": decided.revocation_check or "leaf",
-        "tls_profile": decided.profile,
-        "tls_ciphers": _ciphers(decided),
-        "tls_dh_parameters": decided.dh_parameters,
-        "tls_client_certificate": decided.peer_certificate,
-        "tls_server_certificate": "ignored" if decided.peer_certificate == "ignored" else "required",
-        "tls_expect_name": decided.expected_name,
-        "tls_request_name": decided.requested_name or tls.NO_NAME,
-    }
-
-
-def _check_form(decided: TlsOptions) -> None:
-    """Refuse a file in the form that was not asked for, as DCMTK does."""
-    for name in (decided.key, decided.certificate, *decided.authority_files, *decided.revocation_files):
-        if name and tls_files.is_der(tls_files.content("file", Path(name))) != decided.is_der:
-            said, other = ("--der-keys", "PEM") if decided.is_der else ("--pem-keys", "DER")
-            raise Misconfigured(f"{name} is in {other}, or neither a key nor a certificate; {said} asks for another")
-
-
-def _key_password(decided: TlsOptions, ask: Callable[[str], str]) -> str:
-    if decided.password is not None:
-        return decided.password
-    if decided.key and tls_files.is_encrypted("--enable-tls", decided.key):
-        return ask(f"Enter the password of {decided.key}: ")
-    return ""
-
-
-def _ask(prompt: str) -> str:
-    if sys.stdin.isatty():
-        return getpass.getpass(prompt)
-    return sys.stdin.readline().rstrip("\r\n")
-
-
-def _several(names: Iterable[str]) -> str:
-    named = tuple(names)
-    for name in named:
-        if os.pathsep in name:
-            raise Misconfigured(f"{name}: name this file or folder without {os.pathsep}")
-    return os.pathsep.join(named)
-
-
-def _ciphers(decided: TlsOptions) -> str:
-    """The profile's suites and those that were added, as OpenSSL writes them; "" where none were."""
-    if not decided.ciphers:
-        return ""
-    known = tls.cipher_suites_known()
-    for name in decided.ciphers:
-        if name not in known:
-            raise Misconfigured(f"--cipher {name}: not supported; see {LIST_CIPHERS}")
-        if cipher_suites.is_advised_against(name):
-            log.warning("--cipher %s: RFC 9325 advises against it", name)
-    return ":".join((tls.PROFILES[decided.profile].ciphers, *(known[name] for name in decided.ciphers)))
-
-
-def stir(decided: TlsOptions) -> None:
-    """Seed OpenSSL's random numbers, and write a seed for the next time, as asked; raises Misconfigured."""
-    try:
-        if decided.seed:
-            with Path(decided.seed).open("rb") as file:
-                tls.seed(file.read(_MAX_SEED_BYTES))
-        if decided.written_seed:
-            Path(decided.written_seed).write_bytes(tls.random_bytes(_WRITTEN_SEED_BYTES))
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        name = getattr(error, "filename", None) or decided.seed
-        raise Misconfigured(f"seed of the random generator: {name}: {reason}") from error
-
-
 def _profile_list() -> str:
     lines = [f"- {name}" + " (default)" * (long == _DEFAULT_PROFILE) for long, _, used, name in _PROFILES if used]
     return "\n".join(("Supported TLS Secure Transport Connection Profiles are:", *lines)) + "\n"
@@ -361,6 +268,8 @@ def _profile_list() -> str:
 
 def _cipher_list() -> str:
     """From the weakest to the strongest, as DCMTK's."""
+    from archive.upper_layer import tls  # loads OpenSSL, which the table of options can do without
+
     names = (f"  {name}" for name in reversed(tls.cipher_suites_known()))
     return "\n".join(("Supported TLS ciphersuites are:", *names)) + "\n"
 

@@ -5,7 +5,7 @@ happened. Every change moves the revision, so that services read the registry ag
 a note of who made it.
 """
 
-from archive.registry.changes.areas import ENCODING_SETTINGS, add_area, hold_area, remove_area, set_area
+from archive.registry.changes.areas import ENCODING_SETTINGS, add_area, hold_area, remove_area, set_area, share_area
 from archive.registry.changes.founding import begin, found
 from archive.registry.changes.named import group_row, require_free_name
 from archive.registry.changes.peers import add_peer, remove_peer, set_peer
@@ -39,4 +39,5 @@ __all__ = [
     "set_peer",
     "set_title",
     "set_user",
+    "share_area",
 ]

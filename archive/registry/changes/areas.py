@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
 
+from archive.database import dialects
 from archive.database.prepared import Prepared
 from archive.dicom.normal import EncodingOptions
 from archive.errors import Misconfigured
@@ -84,18 +85,25 @@ def _require_less_headroom_than_room(connection: Connection, name: str) -> None:
         )
 
 
-# FOR NO KEY UPDATE: foreign keys do not mind.
-_hold_area = Prepared(
-    lambda _: (
-        select(*snapshot.QUOTA_COLUMNS).where(storage_areas.c.pk == bindparam("area")).with_for_update(key_share=True)
-    )
-)
+_limits = Prepared(lambda _: select(*snapshot.QUOTA_COLUMNS).where(storage_areas.c.pk == bindparam("area")))
 
 
 def hold_area(connection: Connection, area_pk: int) -> Quota | None:
-    """Until this transaction ends, nobody else holds or changes the area; its quota, None if it was removed.
+    """Until this transaction ends, nobody else holds the area or a share of it; its quota, None if it was removed.
 
-    Stores go on where no quota decides them.
+    Stores go on where no quota decides them. Taken before any row is locked, but for rows of this registry.
     """
-    rows = _hold_area.run(connection, {"area": area_pk}).rows
+    dialects.hold_area(connection, area_pk)
+    return _limits_of(connection, area_pk)
+
+
+def share_area(connection: Connection, area_pk: int, shard: int) -> Quota | None:
+    """Until this transaction ends, nobody holds the area, or a share of it in the name of this shard; its quota."""
+    dialects.share_area(connection, area_pk, shard)
+    return _limits_of(connection, area_pk)
+
+
+def _limits_of(connection: Connection, area_pk: int) -> Quota | None:
+    """Read by a statement of its own: one that waited for a lock sees the limits as they were before."""
+    rows = _limits.run(connection, {"area": area_pk}).rows
     return snapshot.quota_of(rows[0]) if rows else None

@@ -338,9 +338,9 @@ def test_pixels_of_any_size_pass_in_pieces(target: str | None) -> None:
 
 
 def test_a_length_costs_four_bytes() -> None:
-    few, many = peak_bytes(30_000), peak_bytes(90_000)
+    few, many = peak_bytes(12_000), peak_bytes(40_000)
 
-    assert many - few < 8 * 60_000  # the first object of any kind would cost more
+    assert many - few < 8 * 28_000  # the first object of any kind would cost more
 
 
 def peak_bytes(items: int) -> int:

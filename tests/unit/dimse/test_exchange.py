@@ -1,6 +1,7 @@
 """Messages as dialogues: data sets over many PDUs, answers, cancels, sub-operations, and broken rules."""
 
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -28,7 +29,6 @@ from archive.errors import (
     PeerAborted,
     UnexpectedCommand,
 )
-from archive.upper_layer.association import Timeouts
 from archive.upper_layer.connection import Deadline
 from archive.upper_layer.states import Pdu, State
 from tests.fix_association import (
@@ -36,7 +36,6 @@ from tests.fix_association import (
     COMMAND,
     CT_IMAGE_STORAGE,
     DATA,
-    HASTY,
     LAST_COMMAND,
     LAST_DATA,
     PATIENT,
@@ -49,6 +48,7 @@ from tests.fix_association import (
     ScriptedPeer,
     agree,
     established,
+    hasty,
     in_background,
     p_data,
     scripted_acceptor,
@@ -428,8 +428,7 @@ def test_response_to_another_request_is_not_allowed() -> None:
 
 
 def test_response_that_does_not_come_meets_its_own_deadline() -> None:
-    timeouts = Timeouts(acse=10, dimse=10, idle=10, response=0.2)
-    with scripted_acceptor(timeouts=timeouts) as (peer, requesting):
+    with scripted_acceptor(timeouts=hasty("response")) as (peer, requesting):
         peer.agrees()
         association = requesting.result(WAIT_SECONDS)
         asking = in_background(Exchange(association).ask, association.contexts[ON_ECHO], ECHO)
@@ -473,7 +472,7 @@ def test_pdus_are_no_longer_than_the_peer_takes() -> None:
 
 
 def test_data_set_that_dribbles_meets_the_deadline_although_every_pdu_is_whole() -> None:
-    with scripted_requestor(timeouts=HASTY) as (peer, accepting):
+    with scripted_requestor(timeouts=hasty("dimse")) as (peer, accepting):
         peer.associates()
         peer.says(p_data((ON_STORE, LAST_COMMAND, says(STORE, has_data_set=True))))
         exchange = Exchange(accepting.result(WAIT_SECONDS))
@@ -494,8 +493,10 @@ def test_data_set_that_dribbles_meets_the_deadline_although_every_pdu_is_whole()
         dribbling.result(WAIT_SECONDS)
 
 
-def test_time_that_the_sink_takes_is_not_the_peers() -> None:
-    with scripted_requestor(timeouts=HASTY) as (peer, accepting):
+def test_time_that_the_sink_takes_is_not_the_peers(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken, clock = [0.0], time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: clock() + taken[0])
+    with scripted_requestor(timeouts=PATIENT) as (peer, accepting):
         peer.associates()
         peer.says(p_data((ON_STORE, LAST_COMMAND, says(STORE, has_data_set=True))), p_data((ON_STORE, DATA, b"a")))
         exchange = Exchange(accepting.result(WAIT_SECONDS))
@@ -503,7 +504,7 @@ def test_time_that_the_sink_takes_is_not_the_peers() -> None:
         fragments = exchange.data_set()
 
         first = bytes(next(fragments))
-        _pause(0.3)
+        taken[0] = 2 * WAIT_SECONDS
         rest = p_data((ON_STORE, LAST_DATA, bytes(1000)))
         speaking = in_background(lambda: (peer.says(rest[:500]), _pause(0.05), peer.says(rest[500:])))
 

@@ -21,8 +21,9 @@ from archive.errors import (
 )
 from archive.index.tables import instances, studies
 from archive.lifecycle import filing, founding
+from archive.lifecycle.head import HEAD_BYTES
 from archive.lifecycle.retrieve import Holdings
-from archive.lifecycle.store import HEAD_BYTES, WAKE_SECONDS, Store
+from archive.lifecycle.store import WAKE_SECONDS, Store
 from archive.registry import changes, snapshot
 from archive.registry.model import Area, Quota
 from archive.storage.local import LocalArea

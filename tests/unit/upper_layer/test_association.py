@@ -32,9 +32,9 @@ from tests.fix_association import (
     ABORT,
     DATA,
     EXPLICIT_LITTLE_ENDIAN,
-    HASTY,
     LAST_COMMAND,
     LAST_DATA,
+    PATIENT,
     RELEASE_RP,
     RELEASE_RQ,
     VERIFICATION,
@@ -42,6 +42,7 @@ from tests.fix_association import (
     ScriptedPeer,
     agree,
     established,
+    hasty,
     in_background,
     p_data,
     proposal,
@@ -87,10 +88,10 @@ def test_decision_sees_who_asks_from_where() -> None:
 
 def test_rejection_tells_the_requestor_why() -> None:
     requestor_end, acceptor_end = fix_association.transport.ours(*socket_pair())
-    accepting = in_background(Association.accept, acceptor_end, lambda _: CALLED_AE_TITLE_NOT_RECOGNIZED, HASTY)
+    accepting = in_background(Association.accept, acceptor_end, lambda _: CALLED_AE_TITLE_NOT_RECOGNIZED, PATIENT)
 
     with pytest.raises(AssociationRejected) as caught:
-        Association.request(requestor_end, proposal(), HASTY)
+        Association.request(requestor_end, proposal(), PATIENT)
 
     assert (caught.value.result, caught.value.source, caught.value.reason) == (1, 1, 7)
     assert accepting.result(WAIT_SECONDS) == Rejection(1, 1, 7)
@@ -138,7 +139,7 @@ def test_decision_that_fails_is_try_later_for_the_peer_and_passes_on() -> None:
     "said", [b"", b"\1", b"\1\0\0\0\1\0" + bytes(20)], ids=["nothing", "a byte", "half a proposal"]
 )
 def test_peer_that_never_finishes_its_proposal_is_closed_without_a_word(said: bytes) -> None:
-    with scripted_requestor(timeouts=HASTY) as (peer, accepting):
+    with scripted_requestor(timeouts=hasty("acse")) as (peer, accepting):
         peer.says(said)
 
         assert peer.hears() == (0, b"")
@@ -155,7 +156,7 @@ def test_health_check_that_connects_and_closes_is_a_lost_connection() -> None:
 
 
 def test_acceptor_that_never_answers_is_aborted_at_the_deadline() -> None:
-    with scripted_acceptor(timeouts=HASTY) as (peer, requesting):
+    with scripted_acceptor(timeouts=hasty("acse")) as (peer, requesting):
         peer.hears()
 
         assert peer.hears_abort() == (2, 0)
@@ -221,7 +222,7 @@ def test_several_fragments_of_one_pdu_come_one_by_one() -> None:
         peer.says(p_data((1, LAST_COMMAND, b"command"), (1, DATA, b"da"), (1, LAST_DATA, b"ta")))
         association = accepting.result(WAIT_SECONDS)
 
-        read = [association.next_fragment(Deadline.after(5)) for _ in range(3)]
+        read = [association.next_fragment(Deadline.after(WAIT_SECONDS)) for _ in range(3)]
 
         assert [bytes(fragment.content) for fragment in read if fragment] == [b"command", b"da", b"ta"]
 
@@ -286,9 +287,11 @@ def test_both_of_us_can_release_at_the_same_time() -> None:
 
 
 def test_release_that_is_not_answered_ends_in_an_abort() -> None:
-    with scripted_acceptor(timeouts=HASTY) as (peer, requesting):
+    with scripted_acceptor() as (peer, requesting):
         peer.agrees()
-        releasing = in_background(requesting.result(WAIT_SECONDS).release)
+        association = requesting.result(WAIT_SECONDS)
+        association.timeouts = hasty("acse")
+        releasing = in_background(association.release)
         assert peer.hears()[0] == Pdu.RELEASE_RQ
 
         assert peer.hears_abort() == (2, 0)
@@ -303,10 +306,10 @@ def test_abort_of_the_peer_ends_it_at_any_moment(before: bytes) -> None:
         association = accepting.result(WAIT_SECONDS)
         peer.says(before, ABORT[:-2] + b"\2\4")
         if before:
-            association.next_fragment(Deadline.after(5))
+            association.next_fragment(Deadline.after(WAIT_SECONDS))
 
         with pytest.raises(PeerAborted) as caught:
-            association.next_fragment(Deadline.after(5))
+            association.next_fragment(Deadline.after(WAIT_SECONDS))
 
         assert (caught.value.source, caught.value.reason) == (2, 4)
         assert peer.hears() == (0, b"")
@@ -325,7 +328,7 @@ def test_abort_reaches_a_peer_that_is_still_sending() -> None:
         peer.associates()
         flood = in_background(peer.socket.sendall, p_data((1, DATA, bytes(100_000))) * 100)
         association = accepting.result(WAIT_SECONDS)
-        association.next_fragment(Deadline.after(5))
+        association.next_fragment(Deadline.after(WAIT_SECONDS))
 
         aborting = in_background(association.abort)
 
@@ -347,7 +350,7 @@ def test_nothing_can_be_sent_after_the_end_and_a_second_abort_does_nothing() -> 
 
 
 def test_write_that_fails_because_the_peer_aborted_says_so() -> None:
-    with scripted_requestor(timeouts=HASTY) as (peer, accepting):
+    with scripted_requestor(timeouts=hasty("dimse")) as (peer, accepting):
         peer.associates()
         association = accepting.result(WAIT_SECONDS)
         peer.says(ABORT)
@@ -364,13 +367,15 @@ def test_peer_that_resets_is_a_lost_connection() -> None:
         peer.resets()
 
         with pytest.raises(ConnectionLost):
-            association.next_fragment(Deadline.after(5))
+            association.next_fragment(Deadline.after(WAIT_SECONDS))
 
 
 def test_idle_association_is_aborted_at_its_own_deadline() -> None:
-    with scripted_requestor(timeouts=HASTY) as (peer, accepting):
+    with scripted_requestor() as (peer, accepting):
         peer.associates()
-        waiting = in_background(accepting.result(WAIT_SECONDS).wait_until_busy)
+        association = accepting.result(WAIT_SECONDS)
+        association.timeouts = hasty("idle", "acse")  # the latter for the wait after an abort
+        waiting = in_background(association.wait_until_busy)
 
         assert peer.hears_abort() == (2, 0)
         with pytest.raises(DeadlineExpired):
@@ -475,7 +480,7 @@ def test_many_idle_associations_hold_little_memory() -> None:
         near, end = fix_association.transport.accepting(*socket_pair())
         peers.append(ScriptedPeer(near))
         ends.append(end)
-        accepting = in_background(Association.accept, ends[-1], agree, HASTY)
+        accepting = in_background(Association.accept, ends[-1], agree, PATIENT)
         peers[-1].associates()
         accepting.result(WAIT_SECONDS)
 

@@ -15,8 +15,8 @@ from archive.dicom.recognize import Recognized
 from archive.errors import DataSetMismatch, MissingUid, UnreadableDataSet, UnreadableFile, UnsupportedSopClass
 from archive.index import locate
 from archive.index.locate import Location
+from archive.lifecycle.head import HEAD_BYTES, require_uids
 from archive.lifecycle.retrieve import Holdings
-from archive.lifecycle.store import HEAD_BYTES, require_uids
 from archive.registry.model import Area
 from archive.storage.local import LocalArea
 from archive.storage.sources import Found, Source
