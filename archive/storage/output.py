@@ -14,6 +14,7 @@ from typing import ClassVar, Protocol, Self
 
 from archive.dicom import header, normal, part10, uids
 from archive.dicom.convert import BufferReader, Read
+from archive.dicom.first_uids import first_uids
 from archive.dicom.header import Header
 from archive.dicom.normal import EncodingOptions
 from archive.errors import DataSetMismatch, DiskFailed, Failed, OutOfResources, Refused, UnreadableDataSet
@@ -29,10 +30,6 @@ SPOOL_BYTES = 65_536
 
 # To be written anew it is read twice, so it pays to keep more; a CT slice has half of it.
 ANEW_SPOOL_BYTES = 1 << 20
-
-# What is held against the request, and comes early in a data set.
-_UIDS = (0x00080016, 0x00080018)
-_FIRST_BYTES = 256
 
 # At a time, of what is written anew piece by piece.
 _WRITE_BYTES = 1 << 18
@@ -237,24 +234,17 @@ class Incoming:
 
     def _hold_against_request(self) -> None:
         """The data set is what was announced (PS3.4 B.2.3: A900); raises DataSetMismatch or UnreadableDataSet."""
-        found = self._uids()
-        if found == (self._sop_class_uid, self._sop_instance_uid):
+        if first_uids(self._head, self._transfer_syntax) == (self._sop_class_uid, self._sop_instance_uid):
             return
-        for what, tag, uid, announced in zip(
-            ("Class", "Instance"), _UIDS, found, (self._sop_class_uid, self._sop_instance_uid), strict=True
+        scanned = self._scan()
+        for what, tag, uid, announced in (
+            ("Class", 0x00080016, scanned.sop_class_uid, self._sop_class_uid),
+            ("Instance", 0x00080018, scanned.sop_instance_uid, self._sop_instance_uid),
         ):
             if not uid:
                 raise UnreadableDataSet(f"The SOP {what} UID is missing", offending_element=tag)
             if uid != announced:
                 raise DataSetMismatch(f"The SOP {what} UID is not that of the request", offending_element=tag)
-
-    def _uids(self) -> tuple[str, str]:
-        """The SOP Class and Instance UID of the data set; from its first bytes, which is a fifth of the work."""
-        if not uids.encoding_of(self._transfer_syntax).is_deflated:
-            found = _uids_of(header.scan(bytes(self._head[:_FIRST_BYTES]), self._transfer_syntax))
-            if all(found):
-                return found
-        return _uids_of(self._scan())
 
     def _scan(self) -> Header:
         """The header, from what is in memory, or from the file where that was not all of it."""
@@ -282,12 +272,6 @@ class Incoming:
 
     def _begin_reading(self) -> Read:
         return BufferReader(self._head).read if self._file is None else self._file.reader().read
-
-
-def _uids_of(scanned: Header) -> tuple[str, str]:
-    """Without padding, be it by spaces, which some senders use."""
-    sop_class, sop_instance = ((raw or b"").strip(b" \0").decode("latin-1") for raw in scanned.raws(_UIDS))
-    return sop_class, sop_instance
 
 
 def _gathered(pieces: Iterable[bytes]) -> Iterator[list[bytes]]:

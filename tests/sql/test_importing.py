@@ -364,10 +364,10 @@ def test_what_cannot_be_read_is_told(founded: FoundedArchive, folder: Path, monk
     scandir, open_, pread = os.scandir, os.open, os.pread
 
     def failing(call: Callable[..., Any], code: int, fails: Callable[[Any], bool]) -> Callable[..., Any]:
-        def act(what: Any, *rest: Any) -> Any:
+        def act(what: Any, *rest: Any, **named: Any) -> Any:
             if fails(what):
                 raise OSError(code, os.strerror(code))
-            return call(what, *rest)
+            return call(what, *rest, **named)
 
         return act
 

@@ -5,6 +5,8 @@ Times, random digits and new UIDs are compared by their form; everything else to
 
 import os
 import re
+import resource
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -40,12 +42,13 @@ from archive.storage.subfolders import (
     by_patient,
     by_prefix,
 )
+from scripts.background import Background, free_port
 from tests.fix_instances import ct, data_set_bytes, encoded, instance
 from tests.wire.raw_messages import DATA, Proposed, pdu, pdv
 from tests.wire.raw_scu import RawScu
 from tests.wire.receiving import dcmtks_receiver, our_receiver, send
 
-SUCCESS, CANNOT_UNDERSTAND, DOES_NOT_MATCH = 0x0000, 0xC000, 0xA900
+SUCCESS, OUT_OF_RESOURCES, DOES_NOT_MATCH, CANNOT_UNDERSTAND = 0x0000, 0xA700, 0xA900, 0xC000
 MR = "1.2.840.10008.5.1.4.1.1.4"
 PRESENTATION_STATE = "1.2.840.10008.5.1.4.1.1.11.1"  # has three letters: PSg
 
@@ -375,3 +378,20 @@ def test_a_peer_that_dies_in_mid_object_leaves_nothing(tmp_path: Path) -> None:
         send(port, [study("A", 1)])
 
     assert [name for name in os.listdir(ours) if not name.startswith("SC.")] == []  # noqa: PTH208
+
+
+def test_a_disk_that_is_full_is_said_and_leaves_no_file(tmp_path: Path) -> None:
+    """The same by a limit that any user can set: RLIMIT_FSIZE."""
+    _, ours = both_folders(tmp_path)
+    port = free_port()
+    command = [sys.executable, "-m", "archive", "storescp", "-od", ours, str(port)]
+    receiver = Background(command, tmp_path / "log", folder=Path(__file__).parents[2])
+    try:
+        receiver.wait_listening(port)
+        resource.prlimit(receiver.pid, resource.RLIMIT_FSIZE, (300_000, 300_000))
+        statuses = send(port, [ct(), ct(number=2, side_pixels=16), ct(number=3)])
+    finally:
+        receiver.stop()
+
+    assert statuses == [OUT_OF_RESOURCES, SUCCESS, OUT_OF_RESOURCES]
+    assert [file.name for file in ours.iterdir()] == [f"CT.{ct(number=2, side_pixels=0).SOPInstanceUID}"]
