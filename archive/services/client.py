@@ -1,8 +1,10 @@
 """Associations that we ask for: the SCU side of every service."""
 
+import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 from archive.dicom import uids
@@ -49,19 +51,40 @@ def associate(
 
     With a `session` it is held through TLS.
     """
-    proposal = Proposal(
+    asked = replace(proposal(calling, called, contexts), roles=tuple(roles), extended=tuple(extended))
+    with request(host, port, asked, timeouts, session=session) as exchange:
+        yield exchange
+
+
+def proposal(calling: str, called: str, contexts: Sequence[ProposedContext]) -> Proposal:
+    """What we propose to a peer, by our implementation."""
+    return Proposal(
         calling_ae_title=calling,
         called_ae_title=called,
         contexts=tuple(contexts),
         implementation_class_uid=uids.IMPLEMENTATION_CLASS_UID,
         implementation_version_name=uids.IMPLEMENTATION_VERSION_NAME,
-        roles=tuple(roles),
-        extended=tuple(extended),
     )
+
+
+@contextmanager
+def request(
+    host: str,
+    port: int,
+    asked: Proposal,
+    timeouts: Timeouts,
+    *,
+    session: Session | None = None,
+    family: socket.AddressFamily = socket.AF_UNSPEC,
+) -> Iterator[Exchange]:
+    """The association that a proposal makes, released at the end and aborted on an error; raises PeerError.
+
+    Only addresses of a `family` are tried, AF_UNSPEC for all; with a `session` it is held through TLS.
+    """
     make = Connection if session is None else partial(TlsConnection, session=session)
-    with connect(host, port, timeouts.connect, make=make) as connection:
+    with connect(host, port, timeouts.connect, make=make, family=family) as connection:
         connection.shake_hands(Deadline.after(timeouts.acse))
-        with Association.request(connection, proposal, timeouts) as association:
+        with Association.request(connection, asked, timeouts) as association:
             yield Exchange(association)
 
 
@@ -78,8 +101,9 @@ def echo(
             if accepted is None:
                 raise Failed("The peer takes the association, and no C-ECHO on it")
             asked_at = time.perf_counter()
-            request = CEchoRequest(message_id=exchange.next_message_id(), affected_sop_class_uid=_VERIFICATION)
-            response = exchange.ask(accepted, request)
+            response = exchange.ask(
+                accepted, CEchoRequest(message_id=exchange.next_message_id(), affected_sop_class_uid=_VERIFICATION)
+            )
             seconds = time.perf_counter() - asked_at
     except AssociationRejected as error:
         raise AssociationRejected(explained(error)) from error

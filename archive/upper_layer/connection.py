@@ -327,11 +327,19 @@ def _after(buffers: Sequence[Buffer], sent: int) -> Sequence[Buffer]:
 
 
 def connect(
-    host: str, port: int, seconds: float | None, *, make: Callable[[socket.socket], Connection] = Connection
+    host: str,
+    port: int,
+    seconds: float | None,
+    *,
+    make: Callable[[socket.socket], Connection] = Connection,
+    family: socket.AddressFamily = socket.AF_UNSPEC,
 ) -> Connection:
-    """A connection to the first address of `host` that answers; names, tries and all within `seconds` (None = none)."""
+    """A connection to the first address of `host` that answers; names, tries and all within `seconds` (None = none).
+
+    Addresses of another `family` are not tried; AF_UNSPEC is all. Raises CannotConnect.
+    """
     deadline = Deadline.after(seconds)
-    addresses = resolve(host, seconds)
+    addresses = resolve(host, seconds, family)
     reason = "no address"
     for index, address in enumerate(addresses):
         remaining = deadline.remaining_seconds
@@ -364,14 +372,14 @@ def _connect_to(address: Address, seconds: float | None) -> socket.socket:
     return sock
 
 
-def resolve(host: str, seconds: float | None) -> tuple[str, ...]:
+def resolve(host: str, seconds: float | None, family: socket.AddressFamily = socket.AF_UNSPEC) -> tuple[str, ...]:
     """The numeric addresses of `host`, in the resolver's order; CannotConnect when it has none within `seconds`.
 
     The resolver itself knows no deadline, so a name is looked up by a thread that we wait for only so long.
     """
     with contextlib.suppress(socket.gaierror, UnicodeError):  # it is a name, or none that DNS could have
-        return _addresses(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST))
-    found = _within(seconds, lambda: _addresses(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)))
+        return _addresses(socket.getaddrinfo(host, None, family, socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST))
+    found = _within(seconds, lambda: _addresses(socket.getaddrinfo(host, None, family, socket.SOCK_STREAM)))
     if isinstance(found, tuple):
         return found
     if found is None:

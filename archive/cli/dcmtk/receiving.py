@@ -4,8 +4,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,23 +34,6 @@ log = logging.getLogger(__name__)
 
 Sinks = Callable[[str, Callable[[Received, Path], None]], InstanceSink]
 """What an association stores into: by the calling AE title, and who is told of each file that has its name."""
-
-
-class Ended(Exception):
-    """The face cannot go on: what is said about it, and the exit code."""
-
-    def __init__(self, reason: str, code: int) -> None:
-        super().__init__(reason)
-        self.code = code
-
-
-@contextmanager
-def ending_with(code: int, said: str = "") -> Iterator[None]:
-    """What is misconfigured ends the face with this code; `said` stands before the reason."""
-    try:
-        yield
-    except Misconfigured as error:
-        raise Ended(f"{said}{error}", code) from error
 
 
 # What the command line names
