@@ -1,6 +1,5 @@
 """Associations that we ask for: the SCU side of every service."""
 
-import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from archive.dimse.commands import CEchoRequest
 from archive.dimse.exchange import Exchange
 from archive.errors import AssociationRejected, Failed, PeerError
 from archive.upper_layer.association import Association, Timeouts
-from archive.upper_layer.connection import Connection, Deadline, connect
+from archive.upper_layer.connection import Connection, Deadline, IpVersion, connect
 from archive.upper_layer.proposal import ExtendedNegotiation, Proposal, ProposedContext, Rejection, Role
 from archive.upper_layer.tls_connection import TlsConnection
 from archive.upper_layer.tls_session import Session
@@ -75,14 +74,14 @@ def request(
     timeouts: Timeouts,
     *,
     session: Session | None = None,
-    family: socket.AddressFamily = socket.AF_UNSPEC,
+    version: IpVersion = "auto",
 ) -> Iterator[Exchange]:
     """The association that a proposal makes, released at the end and aborted on an error; raises PeerError.
 
-    Only addresses of a `family` are tried, AF_UNSPEC for all; with a `session` it is held through TLS.
+    Only addresses of an IP `version` are tried; with a `session` it is held through TLS.
     """
     make = Connection if session is None else partial(TlsConnection, session=session)
-    with connect(host, port, timeouts.connect, make=make, family=family) as connection:
+    with connect(host, port, timeouts.connect, make=make, version=version) as connection:
         connection.shake_hands(Deadline.after(timeouts.acse))
         with Association.request(connection, asked, timeouts) as association:
             yield Exchange(association)

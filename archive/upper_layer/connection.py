@@ -18,16 +18,21 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, Self, TypeAlias, TypeVar
+from typing import Literal, NamedTuple, Self, TypeAlias, TypeVar
 
 from archive.errors import CannotConnect, ConnectionLost, DeadlineExpired, PduTooLarge, UnrecognizedPdu
 from archive.upper_layer.certificate import Certificate
 
 _Found = TypeVar("_Found")
 
-_Found = TypeVar("_Found")
-
 Buffer: TypeAlias = bytes | bytearray | memoryview  # a memoryview is one of bytes ("B"), so that len() is its size
+
+IpVersion = Literal["auto", "ipv4", "ipv6"]
+_FAMILIES: Mapping[IpVersion, socket.AddressFamily] = {
+    "auto": socket.AF_UNSPEC,
+    "ipv4": socket.AF_INET,
+    "ipv6": socket.AF_INET6,
+}
 
 PDU_HEADER = struct.Struct(">BxI")  # type (1), reserved (1), length of what follows (4)
 DEFAULT_BUFFER_BYTES = 512 * 1024  # holds three PDUs of 128 KiB and a part; more reads less often but misses the cache
@@ -332,14 +337,14 @@ def connect(
     seconds: float | None,
     *,
     make: Callable[[socket.socket], Connection] = Connection,
-    family: socket.AddressFamily = socket.AF_UNSPEC,
+    version: IpVersion = "auto",
 ) -> Connection:
     """A connection to the first address of `host` that answers; names, tries and all within `seconds` (None = none).
 
-    Addresses of another `family` are not tried; AF_UNSPEC is all. Raises CannotConnect.
+    Only addresses of a `version` are tried. Raises CannotConnect.
     """
     deadline = Deadline.after(seconds)
-    addresses = resolve(host, seconds, family)
+    addresses = resolve(host, seconds, version)
     reason = "no address"
     for index, address in enumerate(addresses):
         remaining = deadline.remaining_seconds
@@ -372,11 +377,12 @@ def _connect_to(address: Address, seconds: float | None) -> socket.socket:
     return sock
 
 
-def resolve(host: str, seconds: float | None, family: socket.AddressFamily = socket.AF_UNSPEC) -> tuple[str, ...]:
+def resolve(host: str, seconds: float | None, version: IpVersion = "auto") -> tuple[str, ...]:
     """The numeric addresses of `host`, in the resolver's order; CannotConnect when it has none within `seconds`.
 
     The resolver itself knows no deadline, so a name is looked up by a thread that we wait for only so long.
     """
+    family = _FAMILIES[version]
     with contextlib.suppress(socket.gaierror, UnicodeError):  # it is a name, or none that DNS could have
         return _addresses(socket.getaddrinfo(host, None, family, socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST))
     found = _within(seconds, lambda: _addresses(socket.getaddrinfo(host, None, family, socket.SOCK_STREAM)))

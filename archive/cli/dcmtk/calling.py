@@ -1,8 +1,7 @@
 """Call a peer as a command line asks: the association, what is said of it, and the exit code when it fails."""
 
 import logging
-import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -10,7 +9,6 @@ from typing import TYPE_CHECKING
 from archive.cli.dcmtk import parameters
 from archive.cli.dcmtk.client_options import Client, IdentityOptions
 from archive.cli.dcmtk.face import Ended
-from archive.cli.dcmtk.network_options import IpVersion
 from archive.dimse.exchange import Exchange
 from archive.errors import AssociationRejected, Misconfigured, PeerAborted, PeerError
 from archive.services import client
@@ -22,11 +20,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_FAMILIES: Mapping[IpVersion, socket.AddressFamily] = {
-    "auto": socket.AF_UNSPEC,
-    "ipv4": socket.AF_INET,
-    "ipv6": socket.AF_INET6,
-}
 _MAX_IDENTITY_BYTES = 65_535  # its length has two bytes on the wire (PS3.7 table D.3-14)
 
 # A-ASSOCIATE-RJ in DCMTK's words (PS3.8 table 9-21).
@@ -70,7 +63,7 @@ def associated(
     is_established = False
     try:
         with client.request(
-            asked.host, asked.port, proposal, timeouts(asked), session=session, family=_FAMILIES[asked.ip_version]
+            asked.host, asked.port, proposal, timeouts(asked), session=session, version=asked.ip_version
         ) as exchange:
             is_established = True
             _say_agreed(proposal, exchange.association.agreement)

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from archive.cli.dcmtk import network_options, tls_options
-from archive.cli.dcmtk.network_options import IpVersion
 from archive.cli.dcmtk.options import CommandLine, Group, Option, Parameter
 from archive.cli.dcmtk.tls_options import TlsOptions
 from archive.errors import Misconfigured
+from archive.upper_layer.connection import IpVersion
 
 DEFAULT_CALLED_TITLE = "ANY-SCP"
 DEFAULT_MAX_PDU_BYTES = 16_384

@@ -11,7 +11,7 @@ from pathlib import Path
 from archive.cli import hosts_files
 from archive.cli.dcmtk import network_options, parameters, status_words
 from archive.cli.dcmtk.face import OK
-from archive.cli.dcmtk.network_options import IpVersion, ProfileName
+from archive.cli.dcmtk.network_options import ProfileName
 from archive.cli.dcmtk.tls_options import TlsOptions
 from archive.dicom.modality_prefixes import prefix
 from archive.dimse.commands import CEchoRequest, CStoreRequest
@@ -26,7 +26,7 @@ from archive.services.reception import Terms
 from archive.storage.received import Received
 from archive.storage.sink import InstanceSink, Outcome
 from archive.upper_layer.association import Association
-from archive.upper_layer.connection import Connection
+from archive.upper_layer.connection import Connection, IpVersion
 from archive.upper_layer.proposal import Agreement, Proposal, Rejection
 
 log = logging.getLogger(__name__)
