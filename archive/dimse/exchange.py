@@ -43,6 +43,7 @@ class Exchange:
         self._contexts = association.contexts
         self._dimse_seconds = association.timeouts.dimse
         self._incoming: int | None = None  # context ID of the data set that is not read to its end
+        self._forgone: int | None = None  # context ID of one that is announced, and not believed in
         self._last: Message | None = None
         self._open: dict[int, int] = {}  # message ID of the peer's requests that are not answered in full -> context ID
         self._cancelled: set[int] = set()
@@ -75,6 +76,9 @@ class Exchange:
     def _next_message(self, deadline: Deadline) -> Message | None:
         """The next command set; `deadline` is for all of it. None when the peer released instead."""
         fragment = self.association.next_fragment(deadline)
+        while fragment is not None and not fragment.is_command and fragment.context_id == self._forgone:
+            fragment = self.association.next_fragment(deadline)
+        self._forgone = None
         if fragment is None:
             return None
         context_id = fragment.context_id
@@ -165,6 +169,10 @@ class Exchange:
         if self._incoming is not None:
             for _ in self.data_set():
                 pass
+
+    def forgo_data_set(self) -> None:
+        """Do not wait for the data set of the message received last, as it may not come; if it does, it is dropped."""
+        self._forgone, self._incoming = self._incoming, None
 
     def cancelled(self, message_id: int) -> bool:
         """Whether the peer cancelled its request; looks at what has arrived and never waits for more.

@@ -108,6 +108,7 @@ class TlsConnection(Connection):
             self._send_unsent()
         self._has_more = count == len(room) or self._session.has_ended
         self._end += count
+        self.received_bytes += count
         self._has_been_filled = self._has_been_filled or count > 0
         return count > 0
 
@@ -154,6 +155,7 @@ class TlsConnection(Connection):
                 self._session.write(piece)
                 self._gather()
             self._flush(deadline)
+            self.sent_bytes += len(piece)
         self.output_is_cut = False
 
     def _gather(self) -> None:

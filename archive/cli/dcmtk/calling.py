@@ -13,9 +13,10 @@ from archive.dimse.exchange import Exchange
 from archive.errors import AssociationRejected, Misconfigured, PeerAborted, PeerError
 from archive.services import client
 from archive.upper_layer.association import Timeouts
-from archive.upper_layer.proposal import Agreement, Proposal, ProposedContext, Rejection, Role, UserIdentity
+from archive.upper_layer.proposal import Proposal, ProposedContext, Rejection, Role, UserIdentity
 
 if TYPE_CHECKING:
+    from archive.upper_layer.tls import Tls
     from archive.upper_layer.tls_session import Session
 
 log = logging.getLogger(__name__)
@@ -50,15 +51,24 @@ class ExitCodes:
 
 @contextmanager
 def associated(
-    asked: Client, contexts: Sequence[ProposedContext], codes: ExitCodes, *, roles: Sequence[Role] = ()
+    asked: Client,
+    contexts: Sequence[ProposedContext],
+    codes: ExitCodes,
+    *,
+    roles: Sequence[Role] = (),
+    tls: "Tls | None" = None,
+    shows_contexts: bool = False,
 ) -> Iterator[Exchange]:
     """An association with the peer that a command line names, released or aborted at the end as it says.
 
-    Raises Ended when there is none, when no context is accepted, and when it breaks.
+    `tls` makes its session where a face has made that already. With `shows_contexts` it is said what is proposed and
+    agreed to. Raises Ended when there is none, when no context is accepted, and when it breaks.
     """
     proposal = _proposal(asked, contexts, roles, codes)
-    session = _session(asked, codes)
-    log.debug("Request Parameters:", extra={"below": parameters.lines_of_requestor(proposal)})
+    session = tls.request(asked.host, checks_host=False) if tls else _session(asked, codes)
+    level = logging.INFO if shows_contexts else logging.DEBUG
+    if log.isEnabledFor(level):
+        log.log(level, "Request Parameters:", extra={"below": parameters.lines_of_requestor(proposal)})
     log.info("Requesting Association")
     is_established = False
     try:
@@ -66,7 +76,9 @@ def associated(
             asked.host, asked.port, proposal, timeouts(asked), session=session, version=asked.ip_version
         ) as exchange:
             is_established = True
-            _say_agreed(proposal, exchange.association.agreement)
+            if log.isEnabledFor(level):
+                lines = parameters.lines_of_requestor(proposal, exchange.association.agreement)
+                log.log(level, "Association Parameters Negotiated:", extra={"below": lines})
             _check(exchange, asked, codes)
             log.info("Association Accepted (Max Send PDV: %d)", exchange.association.fragment_bytes)
             yield exchange
@@ -130,12 +142,6 @@ def _session(asked: Client, codes: ExitCodes) -> "Session | None":
     except Misconfigured as error:
         raise Ended(str(error), codes.not_requested) from error
     return sessions.request(asked.host, checks_host=False)
-
-
-def _say_agreed(proposal: Proposal, agreement: Agreement) -> None:
-    if log.isEnabledFor(logging.DEBUG):
-        lines = parameters.lines_of_requestor(proposal, agreement)
-        log.debug("Association Parameters Negotiated:", extra={"below": lines})
 
 
 def _check(exchange: Exchange, asked: Client, codes: ExitCodes) -> None:

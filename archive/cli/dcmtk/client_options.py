@@ -6,7 +6,7 @@ from pathlib import Path
 
 from archive.cli.dcmtk import network_options, tls_options
 from archive.cli.dcmtk.options import CommandLine, Group, Option, Parameter
-from archive.cli.dcmtk.tls_options import TlsOptions
+from archive.cli.dcmtk.tls_options import Role, TlsOptions
 from archive.errors import Misconfigured
 from archive.upper_layer.connection import IpVersion
 
@@ -122,8 +122,11 @@ class Client:
     """At the end, instead of a release."""
 
 
-def decide(given: CommandLine, calling_title: str) -> Client:
-    """What `given`, which asks for no help, decides; raises Misconfigured for what cannot be together."""
+def decide(given: CommandLine, calling_title: str, *, role: Role = "requestor") -> Client:
+    """What `given`, which asks for no help, decides; raises Misconfigured for what cannot be together.
+
+    `role` is that of the face in TLS.
+    """
     socket_timeout = given.signed("--socket-timeout", -1)
     return Client(
         host=given.parameters[0],
@@ -137,7 +140,7 @@ def decide(given: CommandLine, calling_title: str) -> Client:
         dimse_timeout=given.signed("--dimse-timeout", 1),
         max_pdu_bytes=network_options.max_pdu_bytes(given) or DEFAULT_MAX_PDU_BYTES,
         identity=_identity(given),
-        tls=tls_options.decide(given, "requestor"),
+        tls=tls_options.decide(given, role),
         aborts=given.has("--abort"),
     )
 

@@ -1,6 +1,6 @@
 """Options for how received data sets are written: bit by bit, or anew with this transfer syntax and those lengths."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -118,23 +118,27 @@ _UNKNOWN_VRS = Group(
     ),
     is_part=True,
 )
-_HEADINGS_OF_RECEIVERS = {
+_HEADINGS_OF_MOVESCU = {
     "post-1993 value representations:": "post-1993 value representations (not with --bit-preserving):",
+}
+_HEADINGS_OF_RECEIVERS = _HEADINGS_OF_MOVESCU | {
     "deflate compression level (only with -xd or --write-xfer-deflated/same):": (
         "deflate compression level (only with --write-xfer-deflated/same):"
     ),
 }
 
 
-def _groups_of_receivers() -> Iterator[Group]:
+def _groups_of_receivers(headings: Mapping[str, str]) -> Iterator[Group]:
     for group in _ENCODING:
         if group is _ENCODING[-1]:
             yield _UNKNOWN_VRS
-        yield replace(group, heading=_HEADINGS_OF_RECEIVERS.get(group.heading, group.heading))
+        yield replace(group, heading=headings.get(group.heading, group.heading))
 
 
-RECEIVER_GROUPS = tuple(_groups_of_receivers())
-"""Those of storescp and movescu, without what stands before and behind them."""
+RECEIVER_GROUPS = tuple(_groups_of_receivers(_HEADINGS_OF_RECEIVERS))
+"""Those of storescp, without what stands before and behind them."""
+MOVE_GROUPS = tuple(_groups_of_receivers(_HEADINGS_OF_MOVESCU))
+"""Those of movescu, likewise."""
 
 _TRANSFER_SYNTAXES = {
     "--write-xfer-same": None,
@@ -210,12 +214,13 @@ def output(given: CommandLine, proposed: str) -> Output:
     return _output(given, "--propose-deflated, --write-xfer-deflated or --write-xfer-same", deflates)
 
 
-def received(given: CommandLine) -> Output:
-    """How storescp and movescu write, as `given` says; raises Misconfigured."""
+def received(given: CommandLine, proposed: str = "") -> Output:
+    """How storescp writes, as `given` says, and movescu beside the `proposed` preset; raises Misconfigured."""
     is_bit_preserving = given.last("--normal", "--bit-preserving") == "--bit-preserving"
     vrs = given.last(*_VRS)
     given.refuse_together(vrs or "", "--bit-preserving", vrs is not None and is_bit_preserving)
-    decided = _output(given, "--write-xfer-deflated or --write-xfer-same", False)
+    bases = "--write-xfer-deflated or --write-xfer-same"
+    decided = _output(given, f"--propose-deflated, {bases}" if proposed else bases, proposed == "deflated")
     return replace(decided, converts_un=given.last(*_UN) == "--convert-un")
 
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from archive.cli import hosts_files
 from archive.cli.dcmtk import network_options, parameters, status_words
@@ -28,6 +29,9 @@ from archive.storage.sink import InstanceSink, Outcome
 from archive.upper_layer.association import Association
 from archive.upper_layer.connection import Connection, IpVersion
 from archive.upper_layer.proposal import Agreement, Proposal, Rejection
+
+if TYPE_CHECKING:
+    from archive.upper_layer.tls import Tls
 
 log = logging.getLogger(__name__)
 
@@ -64,18 +68,31 @@ def check_folder(folder: Path, *, is_written: bool) -> None:
         raise Misconfigured(f"specified output directory is not writeable: {folder}")
 
 
-def connect_by(tls: TlsOptions) -> Connect:
-    """How a connection becomes one that can be read; raises Misconfigured."""
-    if not tls.is_enabled:
-        return Connection
+def tls_by(options: TlsOptions) -> "Tls | None":
+    """What makes TLS sessions with who calls, and whom we call; raises Misconfigured."""
+    if not options.is_enabled:
+        return None
     from archive.cli.dcmtk import tls_settings  # OpenSSL is for those who use it
     from archive.upper_layer.tls import Tls
+
+    tls_settings.stir(options)
+    tls = Tls(tls_settings.policy(options))
+    tls.check()
+    return tls
+
+
+def connect_through(tls: "Tls | None") -> Connect:
+    """How a connection becomes one that can be read."""
+    if tls is None:
+        return Connection
     from archive.upper_layer.tls_connection import TlsConnection
 
-    tls_settings.stir(tls)
-    sessions = Tls(tls_settings.policy(tls))
-    sessions.check()
-    return lambda accepted: TlsConnection(accepted, sessions.accept())
+    return lambda accepted: TlsConnection(accepted, tls.accept())
+
+
+def connect_by(options: TlsOptions) -> Connect:
+    """How a connection becomes one that can be read; raises Misconfigured."""
+    return connect_through(tls_by(options))
 
 
 def welcomes(daemon: str, uses_host_rules: bool) -> Welcome:
@@ -94,13 +111,17 @@ def connection_of_inetd() -> Inherited:
         return Inherited()
 
 
+class NotPrivileged(Misconfigured):
+    """Only an administrator may listen there."""
+
+
 def listen(port: int, version: IpVersion) -> Inherited:
-    """Listening sockets of our own; raises Misconfigured."""
+    """Listening sockets of our own; raises Misconfigured, and NotPrivileged."""
     try:
         return Inherited(listener.bind([network_options.LISTEN_HOSTS[version]], port))
     except Misconfigured as error:
         if isinstance(error.__cause__, PermissionError):
-            raise Misconfigured(f"cannot listen on port {port}, insufficient privileges") from error
+            raise NotPrivileged(f"cannot listen on port {port}, insufficient privileges") from error
         raise
 
 
@@ -124,6 +145,7 @@ class Words:
     replaced: str
     answer: str = ""
     """With the words of a status."""
+    agreed: str = "Association Acknowledged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +173,7 @@ class Speaker:
 
     def agreed(self, association: Association) -> None:
         """An association is made."""
-        log.info("Association Acknowledged (Max Send PDV: %d)", association.fragment_bytes)
+        log.info("%s (Max Send PDV: %d)", self.words.agreed, association.fragment_bytes)
         if not association.contexts:
             log.info("    (but no valid presentation contexts)")
         self._dump("", association.proposal, association.agreement)
