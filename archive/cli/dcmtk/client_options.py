@@ -45,6 +45,8 @@ SOCKET_TIMEOUT = Option(
     value_help=f"[s]econds: integer (default: {DEFAULT_SOCKET_TIMEOUT})",
 )
 MAX_PDU = network_options.max_pdu(f" (default: {DEFAULT_MAX_PDU_BYTES})")
+MAX_PDU_OF_RECEIVERS = network_options.max_pdu(f" (default: {network_options.MAX_PDU_BYTES})")
+"""Of clients that instances come to: the longer, the faster."""
 REPEAT = Option("--repeat", "", "repeat n times", values=1, value_help="[n]umber: integer")
 ABORT = Option("--abort", "", "abort association instead of releasing it")
 TIMES = (TIMEOUT, SOCKET_TIMEOUT, network_options.ACSE_TIMEOUT, network_options.DIMSE_TIMEOUT)
@@ -122,7 +124,13 @@ class Client:
     """At the end, instead of a release."""
 
 
-def decide(given: CommandLine, calling_title: str, *, role: Role = "requestor") -> Client:
+def decide(
+    given: CommandLine,
+    calling_title: str,
+    *,
+    role: Role = "requestor",
+    default_max_pdu_bytes: int = DEFAULT_MAX_PDU_BYTES,
+) -> Client:
     """What `given`, which asks for no help, decides; raises Misconfigured for what cannot be together.
 
     `role` is that of the face in TLS.
@@ -138,7 +146,7 @@ def decide(given: CommandLine, calling_title: str, *, role: Role = "requestor") 
         socket_timeout=DEFAULT_SOCKET_TIMEOUT if socket_timeout is None else max(socket_timeout, 0) or None,
         acse_timeout=given.signed("--acse-timeout", 1) or network_options.DEFAULT_ACSE_TIMEOUT,
         dimse_timeout=given.signed("--dimse-timeout", 1),
-        max_pdu_bytes=network_options.max_pdu_bytes(given) or DEFAULT_MAX_PDU_BYTES,
+        max_pdu_bytes=network_options.max_pdu_bytes(given) or default_max_pdu_bytes,
         identity=_identity(given),
         tls=tls_options.decide(given, role),
         aborts=given.has("--abort"),

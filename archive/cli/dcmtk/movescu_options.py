@@ -3,7 +3,7 @@
 The options are those of movescu 3.6.7 and of the versions after it up to 3.7.0; user identity is that of storescu.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from archive import __version__
@@ -13,11 +13,12 @@ from archive.cli.dcmtk.face import Face
 from archive.cli.dcmtk.general_options import general_options
 from archive.cli.dcmtk.options import CommandLine, Group, Option, Program
 from archive.cli.dcmtk.output_options import Output
-from archive.cli.dcmtk.query_options import Query
+from archive.cli.dcmtk.query_options import QueryOptions
 from archive.cli.dcmtk.transfer_syntax_options import ACCEPT_ALL, PREFER_OPTIONS, accepted, proposed
 from archive.upper_layer.connection import IpVersion
 
 CALLING_TITLE = "MOVESCU"
+DEFAULT_MODEL = "--patient"
 
 _PORT = Group(
     "port for incoming network associations:",
@@ -39,7 +40,7 @@ _OTHER_NETWORK = Group(
     "other network options:",
     (
         *client_options.TIMES,
-        client_options.MAX_PDU,
+        client_options.MAX_PDU_OF_RECEIVERS,
         network_options.DISABLE_HOST_LOOKUP,
         client_options.REPEAT,
         client_options.ABORT,
@@ -54,6 +55,9 @@ _OTHER_NETWORK = Group(
         Option("--uid-padding", "-up", "silently correct space-padded UIDs"),
     ),
     is_part=True,
+)
+_TRANSFER_SYNTAXES = replace(
+    query_options.TRANSFER_SYNTAXES, heading="proposed transmission transfer syntaxes (outgoing associations):"
 )
 _MOVE_DESTINATION = Option(
     "--move",
@@ -75,20 +79,20 @@ PROGRAM = Program(
     "movescu",
     "DICOM retrieve (C-MOVE) SCU",
     __version__,
-    (*client_options.PARAMETERS, query_options.FILES),
+    (*client_options.PARAMETERS, query_options.QUERY_FILES),
     (
         general_options(),
         Group("network options:"),
         _IP_VERSIONS,
         query_options.KEYS,
-        query_options.MODELS,
+        query_options.models(DEFAULT_MODEL, "--patient", "--study", "--psonly"),
         client_options.titles(CALLING_TITLE, _MOVE_DESTINATION),
         Group(
             "preferred network transfer syntaxes (incoming associations):",
             (*PREFER_OPTIONS, ACCEPT_ALL),
             is_part=True,
         ),
-        query_options.TRANSFER_SYNTAXES,
+        _TRANSFER_SYNTAXES,
         network_options.HOST_ACCESS,
         _PORT,
         _PENDING,
@@ -123,7 +127,7 @@ class Movescu:
     """All that a command line of movescu decides."""
 
     client: Client
-    query: Query
+    query: QueryOptions
     destination: str
     """AE title that the peer is to send to."""
     incoming: Incoming | None = None
@@ -137,10 +141,12 @@ class Movescu:
 
 def decide(given: CommandLine) -> Movescu:
     """What `given`, which asks for no help, decides; raises Misconfigured for what cannot be together."""
-    client = client_options.decide(given, CALLING_TITLE, role="both")
+    client = client_options.decide(
+        given, CALLING_TITLE, role="both", default_max_pdu_bytes=network_options.MAX_PDU_BYTES
+    )
     return Movescu(
         client=client,
-        query=query_options.decide(given),
+        query=query_options.decide(given, DEFAULT_MODEL, writes=True),
         destination=client_options.title(given, "--move", client.calling_title),
         incoming=_incoming(given),
         reads_pending=given.last("--pending-ignore", "--pending-read") == "--pending-read",

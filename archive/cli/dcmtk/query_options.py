@@ -87,11 +87,14 @@ class QueryOptions:
     old_vrs_only: bool = False
 
 
-def decide(given: CommandLine, default_model: str, *, parameters: int = 2) -> QueryOptions:
-    """What `given` decides; its query files follow the first `parameters`. Raises Misconfigured."""
+def decide(given: CommandLine, default_model: str, *, parameters: int = 2, writes: bool = False) -> QueryOptions:
+    """What `given` decides; its query files follow the first `parameters`. Raises Misconfigured.
+
+    A face that `writes` has options for files that a compression level may be for.
+    """
     preset = transfer_syntax_options.proposed(given)
     level = given.unsigned("--compression-level", 0, 9)
-    given.require("--compression-level", "--propose-deflated", level is None or preset == "deflated")
+    given.require("--compression-level", "--propose-deflated", writes or level is None or preset == "deflated")
     keys = given.each("--key")
     files = tuple(map(Path, given.parameters[parameters:]))
     if not keys and not files:

@@ -81,7 +81,8 @@ def shown_progress() -> Iterator[Callable[[Answer], None]]:
                 if answer.total is None:
                     return
                 advance = stack.enter_context(progress.bar("Retrieving", answer.total, unit="instances"))
-            advance(answer.done - done)
-            done = answer.done
+            if answer.done > done:  # some peers leave the counts out of the last response
+                advance(answer.done - done)
+                done = answer.done
 
         yield tell

@@ -1,0 +1,135 @@
+"""movescu and getscu, DCMTK's and ours, and a Query/Retrieve SCP that answers them as a test says."""
+
+import os
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from archive.dimse.commands import CGetRequest, CMoveRequest, CStoreRequest
+from archive.dimse.exchange import Exchange
+from archive.errors import PeerAborted, PeerError
+from archive.upper_layer.association import Association
+from archive.upper_layer.connection import Connection, Deadline
+from archive.upper_layer.proposal import Agreement, Context, Proposal, Rejection
+from archive.upper_layer.tls import Tls
+from archive.upper_layer.tls_connection import TlsConnection
+from tests.fix_association import PATIENT, WAIT_SECONDS, agree
+from tests.wire.receivers import raw_acceptor
+from tests.wire.storage_scps import DCMTK, OURS, Command, words_of
+
+__all__ = ["DCMTK", "OURS", "Asked", "Command", "Ran", "RetrieveScp", "retrieve_scp", "run"]
+
+_SECONDS = 120.0  # no run of one program takes this long, on a busy machine either
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A program that ended."""
+
+    code: int
+    out: str
+    error: str
+
+    @property
+    def informed(self) -> list[str]:
+        """What it said at level info."""
+        return [line.removeprefix("I: ") for line in self.error.splitlines() if line.startswith("I: ")]
+
+
+def run(command: Command, name: str, folder: Path, *arguments: object, seconds: float = _SECONDS) -> Ran:
+    """Run a program to its end, with its working directory in `folder`."""
+    folder.mkdir(exist_ok=True, parents=True)
+    words = [*words_of(command, name), *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": str(Path.cwd()), "TCP_NODELAY": "1"}
+    try:
+        done = subprocess.run(
+            words, stdin=subprocess.DEVNULL, capture_output=True, env=environment, cwd=folder, timeout=seconds
+        )
+    except subprocess.TimeoutExpired as late:
+        pytest.fail(f"{' '.join(words)} takes longer than {seconds:g} s\n{(late.stderr or b'').decode()}")
+    return Ran(done.returncode, done.stdout.decode(), done.stderr.decode(errors="replace"))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One C-MOVE or C-GET that a client asks for."""
+
+    exchange: Exchange
+    context: Context
+    request: CMoveRequest | CGetRequest
+    identifier: bytes
+
+    def answer(self, status: int, data_set: bytes | None = None, **counts: int) -> None:
+        """A response; `counts` are of sub-operations."""
+        self.exchange.respond(self.request.answer(status, **counts), data_set)
+
+    def store(self, sop_class_uid: str, sop_instance_uid: str, data_set: bytes) -> int:
+        """A C-STORE over the same association, as in a C-GET; its status."""
+        contexts = self.exchange.association.contexts.values()
+        context = next(each for each in contexts if each.abstract_syntax == sop_class_uid)
+        request = CStoreRequest(
+            message_id=self.exchange.next_message_id(),
+            affected_sop_class_uid=sop_class_uid,
+            affected_sop_instance_uid=sop_instance_uid,
+        )
+        return self.exchange.ask(context, request, data_set).status
+
+
+@dataclass
+class RetrieveScp:
+    """A running one."""
+
+    port: int = 0
+    asked: list[Asked] = field(default_factory=list)
+    proposals: list[Proposal] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
+    """How each association ended."""
+
+
+Serve = Callable[[Asked], None]
+
+
+@contextmanager
+def retrieve_scp(
+    serve: Serve, *, decide: Callable[[Proposal], Agreement | Rejection] = agree, tls: Tls | None = None
+) -> Iterator[RetrieveScp]:
+    """A port where each request is served as the test says; a request that is not answered hangs its client."""
+    scp = RetrieveScp()
+
+    def noted(proposal: Proposal) -> Agreement | Rejection:
+        scp.proposals.append(proposal)
+        return decide(proposal)
+
+    def accept(accepted: socket.socket) -> None:
+        connection = Connection(accepted) if tls is None else TlsConnection(accepted, tls.accept())
+        try:
+            connection.shake_hands(Deadline.after(WAIT_SECONDS))
+            association = Association.accept(connection, noted, PATIENT)
+            if not isinstance(association, Rejection):
+                scp.ended.append(_carry(association, serve, scp))
+        except PeerError as error:
+            scp.ended.append(type(error).__name__)
+        finally:
+            connection.close()
+
+    with raw_acceptor(accept) as scp.port:
+        yield scp
+
+
+def _carry(association: Association, serve: Serve, scp: RetrieveScp) -> str:
+    exchange = Exchange(association)
+    try:
+        with association:
+            while (message := exchange.receive()) is not None:
+                assert isinstance(message.command, CMoveRequest | CGetRequest)
+                asked = Asked(exchange, message.context, message.command, exchange.read_data_set(1 << 20))
+                scp.asked.append(asked)
+                serve(asked)
+    except PeerAborted:
+        return "aborted"
+    return "released"
