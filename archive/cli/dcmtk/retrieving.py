@@ -48,8 +48,8 @@ def visit(association: Association, words: Words, sinks: Sinks, folder: Path) ->
 def say_identifier(asked: Asked, transfer_syntax: str) -> None:
     """What is sent with the request."""
     if log.isEnabledFor(logging.INFO):
-        lines = tuple(dump.lines(nodes.of_elements(asked.elements), transfer_syntax))
-        log.info("Request Identifiers:", extra={"below": lines})
+        lines = dump.lines(nodes.of_elements(asked.elements), transfer_syntax, corrects=True)
+        log.info("Request Identifiers:", extra={"below": (*lines, "")})
 
 
 def say_final(operation: str, answer: Answer) -> None:
