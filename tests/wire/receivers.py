@@ -111,9 +111,9 @@ def pynetdicom_scp(
 
 
 @contextmanager
-def raw_acceptor(serve: Callable[[socket.socket], None]) -> Iterator[int]:
+def raw_acceptor(serve: Callable[[socket.socket], None], *, host: str = "127.0.0.1") -> Iterator[int]:
     """A port on which every connection is served by `serve` in a thread, and closed after it."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     held: list[socket.socket] = []
 
     def accept() -> None:

@@ -96,7 +96,11 @@ Serve = Callable[[Asked], None]
 
 @contextmanager
 def retrieve_scp(
-    serve: Serve, *, decide: Callable[[Proposal], Agreement | Rejection] = agree, tls: Tls | None = None
+    serve: Serve,
+    *,
+    decide: Callable[[Proposal], Agreement | Rejection] = agree,
+    tls: Tls | None = None,
+    host: str = "127.0.0.1",
 ) -> Iterator[RetrieveScp]:
     """A port where each request is served as the test says; a request that is not answered hangs its client."""
     scp = RetrieveScp()
@@ -117,7 +121,7 @@ def retrieve_scp(
         finally:
             connection.close()
 
-    with raw_acceptor(accept) as scp.port:
+    with raw_acceptor(accept, host=host) as scp.port:
         yield scp
 
 

@@ -39,6 +39,7 @@ from tests.wire.raw_messages import (
     IMPLICIT,
     PATIENT_ROOT_MOVE,
     SECONDARY_CAPTURE,
+    Ended,
     Proposed,
     pdu,
     pdv,
@@ -48,6 +49,7 @@ from tests.wire.real_dcmqrscp import TITLE, RealDcmqrscp
 from tests.wire.retrieving import DCMTK, OURS, Asked, Command, Ran, retrieve_scp, run
 from tests.wire.running import Archive
 from tests.wire.storage_scps import both
+from tests.wire.test_storescp import WITH_HOSTS_FILES
 
 QUERY = ("-k", "QueryRetrieveLevel=PATIENT", "-k", "PatientID=P000001")
 Start = Callable[..., RealDcmqrscp]
@@ -528,7 +530,8 @@ def test_several_associations_are_served_at_once(tmp_path: Path) -> None:
     def serve(asked: Asked) -> None:
         scus = [RawScu(port).associate([Proposed(SECONDARY_CAPTURE)]) for _ in made]
         started = [
-            (scu, each, scu.announce_store(SECONDARY_CAPTURE, each.SOPInstanceUID)) for scu, each in zip(scus, made, strict=True)
+            (scu, each, scu.announce_store(SECONDARY_CAPTURE, each.SOPInstanceUID))
+            for scu, each in zip(scus, made, strict=True)
         ]
         for scu, each, context in reversed(started):  # all of them wait for their data sets meanwhile
             scu.send_data_set(context.context_id, encoded(each))
@@ -698,30 +701,58 @@ def test_nobody_can_connect_without_a_port(tmp_path: Path) -> None:
     assert refused == [True]
 
 
-@pytest.mark.parametrize("option, host", [("-i4", "127.0.0.1"), ("-i6", "::1"), ("-i0", "::1"), ("", "127.0.0.1")])
-def test_it_listens_by_the_ip_version(tmp_path: Path, option: str, host: str) -> None:
+@pytest.mark.parametrize(
+    "option, peer, hosts",
+    [
+        ("", "127.0.0.1", ["127.0.0.1"]),
+        ("-i4", "127.0.0.1", ["127.0.0.1"]),
+        ("-i6", "::1", ["::1"]),
+        ("-i0", "::1", ["127.0.0.1", "::1"]),
+        ("-i0", "127.0.0.1", ["127.0.0.1", "::1"]),
+    ],
+)
+def test_it_listens_and_calls_by_the_ip_version(tmp_path: Path, option: str, peer: str, hosts: list[str]) -> None:
     port = free_port()
     reached: list[str] = []
 
     def serve(asked: Asked) -> None:
         for each in ("127.0.0.1", "::1"):
             try:
-                socket.create_connection((each, port), 60).close()
+                socket.create_connection((each, port), WAIT_SECONDS).close()
             except ConnectionRefusedError:
                 continue
             reached.append(each)
         asked.answer(0)
 
-    with retrieve_scp(serve) as scp:
-        peer = "127.0.0.1" if option != "-i6" else None
-        words = (*option.split(), "+P", port, *QUERY)
-        ran = run(OURS, "movescu", tmp_path, *words, peer or "::1", scp.port)
-        if option == "-i6":  # the scripted peer listens at 127.0.0.1
-            assert ran.code == 61
-            return
+    with retrieve_scp(serve, host=peer) as scp:
+        ran = run(OURS, "movescu", tmp_path, *option.split(), "+P", port, *QUERY, peer, scp.port)
 
-    assert ran.code == 0
-    assert reached == (["127.0.0.1", "::1"] if option == "-i0" else [host])
+    assert (ran.code, reached) == (0, hosts)
+
+
+@pytest.mark.parametrize("option, gets_in", [("+ac", False), ("-ac", True)])
+def test_hosts_deny_decides_who_may_connect(tmp_path: Path, option: str, gets_in: bool) -> None:
+    files = (tmp_path / "hosts.allow", tmp_path / "hosts.deny")
+    for file, text in zip(files, ("", "movescu: ALL\n"), strict=True):
+        file.write_text(text)
+    port = free_port()
+    got_in: list[bool] = []
+
+    def serve(asked: Asked) -> None:
+        with RawScu(port) as scu:
+            try:
+                scu.associate([Proposed(SECONDARY_CAPTURE)]).release()
+            except (Ended, OSError):
+                got_in.append(False)
+            else:
+                got_in.append(True)
+        asked.answer(0)
+
+    with retrieve_scp(serve) as scp:
+        ran = move((*WITH_HOSTS_FILES, *map(str, files)), tmp_path, scp.port, "+P", port, option, *QUERY)
+
+    assert (ran.code, got_in) == (0, [gets_in])
+    assert ("TCP wrapper: denied connection from 127.0.0.1" in ran.error) == (not gets_in)
 
 
 # TLS

@@ -9,7 +9,6 @@ from archive.cli import progress
 from archive.cli.dcmtk import receiving, status_words
 from archive.cli.dcmtk.query_files import Asked
 from archive.cli.dcmtk.receiving import Sinks, Visit, Words
-from archive.dicom import dump, nodes
 from archive.dimse.status import Category
 from archive.lifecycle.discard import DiscardingSink
 from archive.services.retrieve_answers import Answer
@@ -48,6 +47,8 @@ def visit(association: Association, words: Words, sinks: Sinks, folder: Path) ->
 def say_identifier(asked: Asked, transfer_syntax: str) -> None:
     """What is sent with the request."""
     if log.isEnabledFor(logging.INFO):
+        from archive.dicom import dump, nodes  # for those who look on
+
         lines = dump.lines(nodes.of_elements(asked.elements), transfer_syntax, corrects=True)
         log.info("Request Identifiers:", extra={"below": (*lines, "")})
 
