@@ -90,7 +90,9 @@ class _Files:
         name = f"rsp{match.number:04}.{'xml' if self._is_xml else 'dcm'}"
         with self._folder.create() as file:
             if self._is_xml:
-                lines = (xml_models.DECLARATION, *xml_models.of_dcmtk(match.nodes, match.transfer_syntax))
+                has_sets = any(nodes.character_sets(match.nodes))
+                declaration = xml_models.DECLARATION if has_sets else xml_models.SHORT_DECLARATION
+                lines = (declaration, *xml_models.of_dcmtk(match.nodes, match.transfer_syntax))
                 file.write("\n".join((*lines, "")).encode())
             else:
                 file.write(_meta(match), match.identifier)

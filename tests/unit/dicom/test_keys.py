@@ -86,8 +86,8 @@ def test_keys_make_an_identifier_in_the_order_of_tags() -> None:
     found = applied("PatientID", "PatientName=Miller*", "QueryRetrieveLevel=STUDY")
 
     assert found == (
-        Element(0x00080052, "CS", b"STUDY "),
-        Element(NAME, "PN", b"Miller* "),
+        Element(0x00080052, "CS", b"STUDY"),
+        Element(NAME, "PN", b"Miller*"),
         Element(0x00100020, "LO", b""),
     )
 
@@ -104,7 +104,7 @@ def test_a_path_makes_the_items_that_it_needs_whatever_the_order() -> None:
         Element(
             STEPS,
             "SQ",
-            ((Element(MODALITY, "CS", b"MR"),), (Element(0x00400001, "AE", b"A "),)),
+            ((Element(MODALITY, "CS", b"MR"),), (Element(0x00400001, "AE", b"A"),)),
         ),
     )
 
@@ -117,15 +117,15 @@ def test_keys_replace_what_a_query_file_asks_and_leave_the_rest() -> None:
     asked = (
         Element(0x00100020, "LO", b"4711"),
         Element(NAME, "PN", b"Old "),
-        Element(STEPS, "SQ", ((Element(MODALITY, "CS", b"CT"), Element(0x00400001, "AE", b"A ")),)),
+        Element(STEPS, "SQ", ((Element(MODALITY, "CS", b"CT"), Element(0x00400001, "AE", b"A")),)),
     )
 
     found = applied("PatientName=New", "(0040,0100)[0].Modality=MR", to=asked)
 
     assert found == (
-        Element(NAME, "PN", b"New "),
+        Element(NAME, "PN", b"New"),
         Element(0x00100020, "LO", b"4711"),
-        Element(STEPS, "SQ", ((Element(MODALITY, "CS", b"MR"), Element(0x00400001, "AE", b"A ")),)),
+        Element(STEPS, "SQ", ((Element(MODALITY, "CS", b"MR"), Element(0x00400001, "AE", b"A")),)),
     )
 
 
@@ -138,7 +138,7 @@ def test_the_vr_of_a_query_file_counts_where_it_says_one() -> None:
 def test_a_private_attribute_goes_by_its_creator() -> None:
     found = applied("0019,100c=100", "0019,0010=SIEMENS MR HEADER")
 
-    assert found == (Element(0x00190010, "LO", b"SIEMENS MR HEADER "), Element(0x0019100C, "IS", b"100 "))
+    assert found == (Element(0x00190010, "LO", b"SIEMENS MR HEADER"), Element(0x0019100C, "IS", b"100"))
 
 
 @pytest.mark.parametrize(
@@ -151,8 +151,8 @@ def test_a_private_attribute_goes_by_its_creator() -> None:
         ("(0028,0009)=0018,1063\\(0018,1065)", struct.pack("<4H", 0x18, 0x1063, 0x18, 0x1065)),
         ("0019,1001=0\\ff", b"\0\xff"),
         ("(5400,1010)=01ff", b"\xff\x01"),
-        ("StudyInstanceUID=1.2.3", b"1.2.3\0"),
-        ("ModalitiesInStudy=CT\\MR", b"CT\\MR "),
+        ("StudyInstanceUID=1.2.3", b"1.2.3"),
+        ("ModalitiesInStudy=CT\\MR", b"CT\\MR"),
         ("(0028,0106)=7", b"\x07\0"),
     ],
 )
@@ -195,13 +195,13 @@ def test_text_beyond_ascii_is_sent_in_the_character_set_that_is_said() -> None:
 
     assert by_key == by_file == (latin, Element(NAME, "PN", "Müller".encode("latin-1")))
     japanese = applied("PatientName=Yamada=山田", "SpecificCharacterSet=\\ISO 2022 IR 87")
-    assert japanese[1].value == b"Yamada=\x1b$B;3ED\x1b(B "
+    assert japanese[1].value == b"Yamada=\x1b$B;3ED\x1b(B"
 
 
 def test_an_item_has_the_character_set_of_the_data_set_around_it() -> None:
     found = applied("(0040,0100)[0].ScheduledProcedureStepDescription=Schädel", "SpecificCharacterSet=ISO_IR 100")
 
-    assert found[1].value == ((Element(0x00400007, "LO", "Schädel".encode("latin-1") + b" "),),)
+    assert found[1].value == ((Element(0x00400007, "LO", "Schädel".encode("latin-1")),),)
 
 
 def test_text_that_does_not_fit_its_character_set_is_a_mistake() -> None:

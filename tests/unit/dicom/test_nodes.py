@@ -27,7 +27,9 @@ ELEMENTS = (
     Element(0x00100010, "PN", "Müller^Jörg=Y=Z".encode("latin-1") + b" "),
     Element(0x00280010, "US", struct.pack("<H", 512)),
     Element(
-        0x00400100, "SQ", ((Element(0x00080060, "CS", b"MR"), Element(0x00400007, "LO", "Größe ".encode("latin-1"))), ())
+        0x00400100,
+        "SQ",
+        ((Element(0x00080060, "CS", b"MR"), Element(0x00400007, "LO", "Größe ".encode("latin-1"))), ()),
     ),
 )
 
@@ -113,6 +115,7 @@ def test_a_dump_has_the_columns_of_dcmdump() -> None:
         "  (fffe,e000) na (Item with explicit length #=0)          #   0, 1 Item",
         "  (fffe,e00d) na (ItemDelimitationItem for re-encoding)   #   0, 0 ItemDelimitationItem",
         "(fffe,e0dd) na (SequenceDelimitationItem for re-encod.) #   0, 0 SequenceDelimitationItem",
+        "",
     ]
 
 
