@@ -122,7 +122,8 @@ def _tags_by_name() -> Mapping[str, int]:
 def applied(elements: Iterable[Element], keys: Iterable[Key]) -> tuple[Element, ...]:
     """An identifier with `keys` put in, each in the place of what was there, of two alike the later one.
 
-    The elements are in the order of their tags, and values not padded: an encoder does that. Raises Misconfigured for a value that an element cannot have.
+    The elements are in the order of their tags, and values not padded: an encoder does that. Raises Misconfigured for
+    a value that an element cannot have.
     """
     ordered = sorted(keys, key=lambda key: key.path)  # an element that others need comes first: the lowest tag
     identifier = tuple(sorted(elements, key=lambda element: element.tag))

@@ -80,7 +80,7 @@ def test_it_aborts_where_it_is_told_to(tmp_path: Path, command: Command) -> None
 
 
 @pytest.mark.parametrize(
-    ("rejection", "words"),
+    "rejection, words",
     [
         (
             Rejection(1, 1, 7),
@@ -210,7 +210,7 @@ def confirming(answer: bytes | None) -> Callable[[Proposal], Agreement]:
 
 
 @pytest.mark.parametrize(
-    ("options", "identity"),
+    "options, identity",
     [
         (("-usr", "ada"), UserIdentity(1, b"ada")),
         (("-usr", "Jörg", "-pwd", "söfte"), UserIdentity(2, "Jörg".encode(), "söfte".encode())),
@@ -248,7 +248,7 @@ def test_a_secret_is_in_no_log(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"), [(None, "cannot read user identity from ticket: No such file"), (b"x" * 65536, "is longer")]
+    "content, said", [(None, "cannot read user identity from ticket: No such file"), (b"x" * 65536, "is longer")]
 )
 def test_a_ticket_that_cannot_be_sent_is_an_error(tmp_path: Path, content: bytes | None, said: str) -> None:
     if content is not None:

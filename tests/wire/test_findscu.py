@@ -9,8 +9,9 @@ from typing import Any
 
 import pydicom
 import pytest
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence as Items
+from pydicom.uid import UID
 
 from archive.dimse import status
 from archive.dimse.commands import CEchoRequest, CFindRequest
@@ -61,7 +62,7 @@ def agreeing_on(*syntaxes: str) -> Callable[[Proposal], Agreement]:
 
 
 def sample() -> Dataset:
-    """An answer with an attribute of every VR that a dictionary names, a sequence in a sequence, and nothing private."""
+    """An answer with an attribute of every VR that a dictionary names, and a sequence in a sequence."""
     made = Dataset()
     made.SpecificCharacterSet = "ISO_IR 192"
     made.InstanceCreationDate, made.StudyTime, made.AcquisitionDateTime = "20260102", "101112.5", "20260102101112+0100"
@@ -251,7 +252,7 @@ def test_the_same_is_asked(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "sop_class"),
+    "option, sop_class",
     [("-P", PATIENT_ROOT_FIND), ("-S", STUDY_ROOT_FIND), ("-O", "1.2.840.10008.5.1.4.1.2.3.1"), ("-W", WORKLIST_FIND)],
 )
 def test_a_model_is_asked(tmp_path: Path, option: str, sop_class: str) -> None:
@@ -287,27 +288,32 @@ def write_question(path: Path, *, has_meta: bool, syntax: str = EXPLICIT) -> Pat
     if not has_meta:
         path.write_bytes(bytes_of(made, syntax))
         return path
-    meta = pydicom.dataset.FileMetaDataset()
-    meta.TransferSyntaxUID = pydicom.uid.UID(syntax)
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = UID(syntax)
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = "1.2.3", "1.2.3.4"
     pydicom.dcmwrite(path, pydicom.FileDataset(str(path), made, preamble=bytes(128), file_meta=meta))
     return path
 
 
 @pytest.mark.parametrize(
-    ("has_meta", "syntax"),
-    [(True, EXPLICIT), (True, IMPLICIT), (True, BIG_ENDIAN), (True, DEFLATED)]
-    + [(False, EXPLICIT), (False, IMPLICIT), (False, BIG_ENDIAN)],
+    "has_meta, syntax",
+    [
+        (True, EXPLICIT),
+        (True, IMPLICIT),
+        (True, BIG_ENDIAN),
+        (True, DEFLATED),
+        (False, EXPLICIT),
+        (False, IMPLICIT),
+        (False, BIG_ENDIAN),
+    ],
 )
 def test_a_query_file_is_asked_with_keys_put_in(tmp_path: Path, has_meta: bool, syntax: str) -> None:
     file = write_question(tmp_path / "query", has_meta=has_meta, syntax=syntax)
     asks = []
     for command in (DCMTK, OURS):
         with scripted_scp(answering()) as scp:
-            ended = ran(
-                command, "findscu", "-P", "-k", "(0040,0100)[0].Modality=MR", "-k", "PatientID=1", "127.0.0.1", scp.port,
-                file, folder=tmp_path,
-            )  # fmt: skip
+            keys = ("-k", "(0040,0100)[0].Modality=MR", "-k", "PatientID=1")
+            ended = ran(command, "findscu", "-P", *keys, "127.0.0.1", scp.port, file, folder=tmp_path)
         assert ended.code == 0, ended
         asks.append(scp.identifiers)
 
@@ -345,7 +351,7 @@ def test_each_query_file_is_a_request_of_its_own_and_responses_are_numbered_on(t
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    "content, said",
     [
         (b"", "This is not a DICOM file"),
         (b"no DICOM", "Bad DICOM file"),
@@ -533,7 +539,7 @@ def test_answers_are_one_document_of_native_models(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("final", "words", "code"),
+    "final, words, code",
     [
         (0x0000, "Success", 0),
         (0xFE00, "Cancel: MatchingTerminatedDueToCancelRequest", FAILED),
@@ -640,7 +646,7 @@ def with_a_damaged_identifier(exchange: Exchange, message: Message) -> None:
 
 
 @pytest.mark.parametrize(
-    ("serve", "said"),
+    "serve, said",
     [
         (aborting, "Peer Aborted Association"),
         (without_identifier, "A match came without an identifier."),

@@ -105,20 +105,19 @@ class _Conversation:
             self._hear(answers, message_id)
 
     def _hear(self, answers: Iterator[Answer], message_id: int) -> None:
-        matches = 0
-        for answer in answers:
+        cancels_after = self.asked.cancel_after
+        for count, answer in enumerate(answers, 1):
             self.responses += 1
             if answer.is_final:
-                self._end(answer, was_cancelled=matches >= (self.asked.cancel_after or 1 << 31))
+                self._end(answer, was_cancelled=cancels_after is not None and count > cancels_after)
                 return
-            matches += 1
             match = Match(self.responses, answer.identifier, self.context.transfer_syntax)
             try:
                 self._show(match, answer.response.status)
                 self._hand_on(match)
             except UnreadableDataSet as error:
                 raise Ended(f"Find Failed: response {match.number} cannot be read: {error}", FAILED) from error
-            if matches == self.asked.cancel_after:
+            if count == cancels_after:
                 log.info("Sending Cancel Request (MsgID %d, PresID %d)", message_id, self.context.context_id)
 
     def _show(self, match: Match, code: int) -> None:

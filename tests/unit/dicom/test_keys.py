@@ -26,7 +26,7 @@ def value(typed: str) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("typed", "path", "text"),
+    "typed, path, text",
     [
         ("0010,0010=Miller*", (NAME,), "Miller*"),
         ("(0010,0010)=Miller*", (NAME,), "Miller*"),
@@ -51,7 +51,7 @@ def test_a_key_is_a_path_and_a_value(typed: str, path: tuple[int, ...], text: st
 
 
 @pytest.mark.parametrize(
-    ("typed", "said"),
+    "typed, said",
     [
         ("NoSuchName=1", "dictionary name not found in dictionary: NoSuchName"),
         ("patientname=1", "dictionary name not found in dictionary: patientname"),
@@ -142,7 +142,7 @@ def test_a_private_attribute_goes_by_its_creator() -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "expected"),
+    "typed, expected",
     [
         ("Rows=512", struct.pack("<H", 512)),
         ("Rows=1\\2", struct.pack("<2H", 1, 2)),
@@ -161,7 +161,7 @@ def test_a_value_is_what_its_vr_says(typed: str, expected: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "said"),
+    "typed, said",
     [
         ("Rows=many", r'cannot put tag value: \(0028,0010\)="many": VR US holds numbers'),
         ("Rows=70000", "beyond what VR US holds"),

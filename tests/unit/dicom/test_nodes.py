@@ -125,7 +125,7 @@ def json_of(vr: str, raw: bytes, tag: int = 0x00100010) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("vr", "raw", "value"),
+    "vr, raw, value",
     [
         ("LO", b"a \\ b", ["a", "b"]),
         ("LO", b"a\\\\b ", ["a", None, "b"]),
@@ -202,7 +202,7 @@ def test_a_sequence_without_a_length_has_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tag", "name"),
+    "tag, name",
     [
         (0x00100010, "PatientName"),
         (0x00321055, "RETIRED_StudyComponentStatusID"),

@@ -58,7 +58,7 @@ def findscu(line: str) -> Findscu:
 
 
 @pytest.mark.parametrize(
-    ("program", "spelt_options"), [(echoscu_options.PROGRAM, ECHOSCU), (findscu_options.PROGRAM, FINDSCU)]
+    "program, spelt_options", [(echoscu_options.PROGRAM, ECHOSCU), (findscu_options.PROGRAM, FINDSCU)]
 )
 def test_every_option_is_there(program: Program, spelt_options: list[tuple[str, ...]]) -> None:
     here = [tuple(name for name in (option.short, option.long) if name) for option in set(program.options.values())]
@@ -74,7 +74,7 @@ def test_without_options_a_client_is_that_of_dcmtk() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "field", "value"),
+    "line, field, value",
     [
         ("-aet ME", "calling_title", "ME"),
         ("-aec YOU", "called_title", "YOU"),
@@ -103,9 +103,8 @@ def test_an_option_decides(line: str, field: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    "line, said",
     [
-        ("-aet ", "Missing value for option --aetitle"),
         ("-aet SEVENTEEN-LETTERS", "an AE title has 1 to 16 characters"),
         ("-aec Ö", "an AE title has 1 to 16 characters"),
         ("-to 0", "underflow"),
@@ -127,8 +126,6 @@ def test_an_option_decides(line: str, field: str, value: Any) -> None:
 )
 def test_a_mistake_is_said(line: str, said: str) -> None:
     with pytest.raises(Misconfigured, match=said):
-        if line.endswith(" "):  # the value is missing, not what follows
-            echoscu_options.PROGRAM.parse(["host", "104", *line.split()])
         client(line)
 
 
@@ -147,7 +144,7 @@ def test_findscu_asks_a_worklist_unless_told_otherwise() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "field", "value"),
+    "line, field, value",
     [
         ("-W -P", "model", "--patient"),
         ("-S", "model", "--study"),
@@ -169,7 +166,7 @@ def test_an_option_decides_what_is_asked(line: str, field: str, value: Any) -> N
 
 
 @pytest.mark.parametrize(
-    ("line", "output"),
+    "line, output",
     [
         ("-sr", Output(shows=False)),
         ("-sr +sr", Output(shows=True)),
@@ -189,7 +186,7 @@ def test_an_option_decides_what_becomes_of_the_answers(line: str, output: Output
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    "line, said",
     [
         ("", "either query file or override keys"),
         ("-k PatientID -od x", "--output-directory only allowed with --extract, --extract-xml or --extract-xml-single"),
