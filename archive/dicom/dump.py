@@ -1,8 +1,9 @@
 """A data set as lines for people, in the form of DCMTK's dcmdump: tag, VR, value, length, multiplicity, name; pure.
 
 Values are whole, and known UIDs go by name. Text is decoded by the Specific Character Set, where DCMTK prints the bytes
-as they came; control characters stay in it, and whoever writes lines to a terminal makes them visible. Columns are
-counted in the bytes that came, so that UTF-8 looks as it does there.
+as they came, NUL too; control characters stay in it, and whoever writes lines to a terminal makes them visible. Columns
+are counted in the bytes that came, so that UTF-8 looks as it does there. Doubles have the fewest digits that say them;
+DCMTK computes up to 17, and not always the right ones.
 """
 
 import struct
@@ -32,18 +33,18 @@ _OPEN_VRS = {"US or SS": "xs", "OB or OW": "ox", "US or OW": "lt", "US or SS or 
 _PIXEL_DATA = 0x7FE00010
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _NUMBER_VRS = {**NUMBER_CODES, "OL": "I", "OV": "Q", "OF": "f", "OD": "d"}
-_REAL_DIGITS = {"f": 9, "d": 17}
 _WORD_VRS = ("OW", "lt")
 _ONE_TEXT_VRS = ("LT", "ST", "UR", "UT")
 _ONE_VALUE_VRS = ("OB", "OD", "OF", "OL", "OV", "OW", "UN", "SQ", "lt", "ox", "px")
 
 
 def lines(data_set: Iterable[Node], transfer_syntax: str, *, corrects: bool = False) -> Iterator[str]:
-    """The lines of a data set, an empty one first; with `corrects` text has no padding at its end."""
+    """The lines of a data set between two empty ones; with `corrects` text has no padding at its end."""
     yield ""
     yield "# Dicom-Data-Set"
     yield f"# Used TransferSyntax: {TRANSFER_SYNTAX_NAMES.get(transfer_syntax, 'Unknown Transfer Syntax')}"
     yield from _Dump(corrects).nodes(tuple(data_set), "", ())
+    yield ""
 
 
 class _Dump:
@@ -84,11 +85,9 @@ class _Dump:
             raw = raw.rstrip(b"\0" if vr == "UI" else b" ") if self._corrects else raw
             return _text(vr, raw, sets)
         count = 1 if vr in _ONE_VALUE_VRS else 0
-        if not raw:
-            return _said("(no value available)", count)
         shown = numbers(vr, raw)
         if not shown:
-            return _said("(invalid value)", count)
+            return _said("(invalid value)" if raw and vr != "AT" else "(no value available)", count)
         joined = "\\".join(shown)
         return joined, len(joined), count or len(shown)
 
@@ -103,8 +102,13 @@ def numbers(vr: str, raw: bytes) -> list[str]:
     if vr in _WORD_VRS:
         return [f"{word:04x}" for word in _unpacked("H", raw)]
     code = _NUMBER_VRS.get(vr, "H")
-    digits = _REAL_DIGITS.get(code)
-    return [format(number, f".{digits}g") if digits else str(number) for number in _unpacked(code, raw)]
+    shown = {"f": lambda number: format(number, ".9g"), "d": _double}.get(code, str)
+    return [shown(number) for number in _unpacked(code, raw)]
+
+
+def _double(number: float) -> str:
+    texts = (format(number, f".{digits}g") for digits in (15, 16, 17))
+    return next((text for text in texts if float(text) == number), format(number, ".17g"))
 
 
 def _unpacked(code: str, raw: bytes) -> tuple[float, ...]:
@@ -119,9 +123,8 @@ def _text(vr: str, raw: bytes, sets: tuple[str, ...]) -> tuple[str, int, int]:
         name = dcmtk_name_of(raw.rstrip(b"\0").decode("latin-1"))
         if name:
             return f"={name}", len(name) + 1, 1
-        raw = raw.rstrip(b"\0") + b"\0" * 0
     count = 1 if vr in _ONE_TEXT_VRS else raw.count(b"\\") + 1
-    return f"[{charset.decode(raw, sets, vr)}]", len(raw) + 2, count
+    return f"[{charset.decode(raw.rstrip(bytes(1)), sets, vr)}]", len(raw) + 2, count
 
 
 def _said(text: str, count: int) -> tuple[str, int, int]:
@@ -136,9 +139,7 @@ def _kind(length: int | None) -> str:
     return "undefined" if length is None else "explicit"
 
 
-def _line(
-    indent: str, tag: int, vr: str, value: str, columns: int, length: int | None, count: int, name: str
-) -> str:
+def _line(indent: str, tag: int, vr: str, value: str, columns: int, length: int | None, count: int, name: str) -> str:
     padding = " " * max(_VALUE_COLUMNS - columns, 0)
     shown = "u/l" if length is None else f"{length:3}"
     return f"{indent}({tag >> 16:04x},{tag & 0xFFFF:04x}) {vr} {value}{padding} # {shown},{count:2} {name}"

@@ -122,7 +122,8 @@ def _tags_by_name() -> Mapping[str, int]:
 def applied(elements: Iterable[Element], keys: Iterable[Key]) -> tuple[Element, ...]:
     """An identifier with `keys` put in, each in the place of what was there, of two alike the later one.
 
-    The elements are in the order of their tags. Raises Misconfigured for a value that an element cannot have.
+    The elements are in the order of their tags, and values not padded: an encoder does that. Raises Misconfigured for
+    a value that an element cannot have.
     """
     ordered = sorted(keys, key=lambda key: key.path)  # an element that others need comes first: the lowest tag
     identifier = tuple(sorted(elements, key=lambda element: element.tag))
@@ -139,14 +140,15 @@ def applied(elements: Iterable[Element], keys: Iterable[Key]) -> tuple[Element, 
 
 def with_old_vrs(elements: Iterable[Element]) -> tuple[Element, ...]:
     """`elements` with no VR that came after 1993: each of them is OB, as DCMTK writes it for receivers of that time."""
-    return tuple(
-        Element(
-            each.tag,
-            "OB" if each.vr in LATER_VRS else each.vr,
-            each.value if isinstance(each.value, bytes) else tuple(map(with_old_vrs, each.value)),
-        )
-        for each in elements
-    )
+    return tuple(map(_with_old_vr, elements))
+
+
+def _with_old_vr(element: Element) -> Element:
+    if not isinstance(element.value, bytes):
+        return Element(element.tag, element.vr, tuple(map(with_old_vrs, element.value)))
+    if element.vr not in LATER_VRS:
+        return element
+    return Element(element.tag, "OB", padded(element.value, element.vr))
 
 
 def _with(
@@ -206,7 +208,7 @@ def _value(tag: int, vr: str, text: str, sets: tuple[str, ...]) -> bytes:
     if not text:
         return b""
     try:
-        return padded(_text(vr, text, sets) if vr in TEXT_VRS else _binary(vr, text), vr)
+        return _text(vr, text, sets) if vr in TEXT_VRS else _binary(vr, text)
     except ValueError as error:
         raise _cannot_put(tag, text, str(error)) from None
     except (struct.error, OverflowError):

@@ -1,5 +1,6 @@
 """A small data set as it was sent: every element with the length field that it had, group lengths too (PS3.5 7.1, 7.5).
 
+The elements are in the order of their tags, as they should have been sent; of two alike the first counts, as in DCMTK.
 For those who print what came. Values are bytes as in little endian whatever the transfer syntax was. A VR that nobody
 said is that of the dictionary, which leaves a choice for a few: it stays as it is there, "US or SS".
 """
@@ -67,13 +68,13 @@ def parse(data: bytes, transfer_syntax: str, *, max_bytes: int = MAX_IDENTIFIER_
 
 
 def of_elements(elements: Iterable[Element]) -> tuple[Node, ...]:
-    """Elements that were never sent, with the lengths that they have in explicit VR."""
+    """Elements that were never sent, with the lengths that they will have in explicit VR."""
     return tuple(_of_element(element) for element in elements)
 
 
 def _of_element(element: Element) -> Node:
     if isinstance(element.value, bytes):
-        return Node(element.tag, element.vr, len(element.value), element.value)
+        return Node(element.tag, element.vr, len(element.value) + len(element.value) % 2, element.value)
     items: list[Item] = []
     for each in element.value:
         nodes = of_elements(each)
@@ -107,6 +108,13 @@ def block_of(tag: int) -> int:
     return tag & 0xFFFF0000 | tag >> 8 & 0xFF
 
 
+def _ordered(found: list[Node]) -> tuple[Node, ...]:
+    first: dict[int, Node] = {}
+    for node in found:
+        first.setdefault(node.tag, node)
+    return tuple(first[tag] for tag in sorted(first))
+
+
 class _Parser:
     """Nodes of one data set; counts them over all its sequences."""
 
@@ -125,10 +133,10 @@ class _Parser:
         last = len(self._data) if end is None else end
         while position < last:
             if depth == 0 and last - position < 8 and not any(self._data[position:last]):
-                return tuple(found), last  # zero bytes at the end
+                return _ordered(found), last  # zero bytes at the end
             tag, vr, length, value = self._element_head(position, is_implicit)
             if tag == ITEM_DELIMITATION and end is None:
-                return tuple(found), position + 8
+                return _ordered(found), position + 8
             if tag >> 16 == 0xFFFE:
                 raise UnreadableDataSet(reason=f"misplaced item tag {tag:08X}", at=position)
             self._count()
@@ -142,7 +150,7 @@ class _Parser:
             found.append(Node(tag, vr, length, self._value(vr, value, position)))
         if end is None:
             raise UnreadableDataSet(reason="an item without an end")
-        return tuple(found), position
+        return _ordered(found), position
 
     def _value(self, vr: str, start: int, end: int) -> bytes:
         value = self._data[start:end]

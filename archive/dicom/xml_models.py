@@ -15,6 +15,7 @@ from archive.dicom.nodes import Node
 from archive.dicom.text_values import name_groups, texts, vr_of_node
 
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>'
+SHORT_DECLARATION = '<?xml version="1.0"?>'  # UTF-8, too (XML 1.0 4.3.3)
 _GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
 _COMPONENTS = ("FamilyName", "GivenName", "MiddleName", "NamePrefix", "NameSuffix")
 _NAMED = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;", "\n": "&#10;", "\r": "&#13;"}
@@ -47,7 +48,7 @@ def _native_nodes(found: tuple[Node, ...], outer_sets: tuple[str, ...]) -> Itera
         if not node.tag & 0xFFFF:
             continue
         vr = vr_of_node(node)
-        yield f"<DicomAttribute {_native_tag(node, creators)} vr=\"{vr}\"{_keyword(node)}{_creator(node, creators)}>"
+        yield f'<DicomAttribute {_native_tag(node, creators)} vr="{vr}"{_keyword(node)}{_creator(node, creators)}>'
         if isinstance(node.value, bytes):
             yield from _native_values(node.tag, vr, node.value, sets)
         else:

@@ -33,8 +33,7 @@ def find(
     Once so many matches have been taken a C-CANCEL is sent, a single time; what is on its way comes still.
     """
     request = CFindRequest(message_id=message_id, affected_sop_class_uid=context.abstract_syntax)
-    matches = 0
-    for message in exchange.request(context, request, identifier):
+    for count, message in enumerate(exchange.request(context, request, identifier), 1):
         response = message.command
         if not isinstance(response, CFindResponse):
             raise _broken(exchange, UnexpectedCommand("The peer answers a C-FIND with something else."))
@@ -47,9 +46,8 @@ def find(
             found = exchange.read_data_set(MAX_ANSWER_BYTES)
         except IdentifierTooLarge:
             raise _broken(exchange, UnexpectedCommand(f"A match has more than {MAX_ANSWER_BYTES} bytes.")) from None
-        matches += 1
         yield Answer(response, found)
-        if matches == cancel_after:
+        if count == cancel_after:
             exchange.send(context, CCancelRequest(message_id_being_responded_to=message_id))
 
 

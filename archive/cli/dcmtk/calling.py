@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_PDV_HEAD_BYTES = 6  # DCMTK counts it twice
 _MAX_IDENTITY_BYTES = 65_535  # its length has two bytes on the wire (PS3.7 table D.3-14)
 
 # A-ASSOCIATE-RJ in DCMTK's words (PS3.8 table 9-21).
@@ -80,7 +81,7 @@ def associated(
                 lines = parameters.lines_of_requestor(proposal, exchange.association.agreement)
                 log.log(level, "Association Parameters Negotiated:", extra={"below": lines})
             _check(exchange, asked, codes)
-            log.info("Association Accepted (Max Send PDV: %d)", exchange.association.fragment_bytes)
+            log.info("Association Accepted (Max Send PDV: %d)", exchange.association.fragment_bytes - _PDV_HEAD_BYTES)
             yield exchange
             log.info("Aborting Association" if asked.aborts else "Releasing Association")
             if asked.aborts:

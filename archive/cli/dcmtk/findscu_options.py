@@ -44,7 +44,11 @@ PROGRAM = Program(
                 client_options.REPEAT,
                 client_options.ABORT,
                 Option(
-                    "--cancel", "", "cancel after n responses (default: never)", values=1, value_help="[n]umber: integer"
+                    "--cancel",
+                    "",
+                    "cancel after n responses (default: never)",
+                    values=1,
+                    value_help="[n]umber: integer",
                 ),
             ),
             is_part=True,

@@ -2,8 +2,7 @@
 
 import os
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from archive.cli.dcmtk.query_options import QueryOptions
@@ -19,10 +18,11 @@ _VRS = SHORT_VRS | LONG_VRS
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One identifier, and the file that it came from."""
+    """One identifier."""
 
     elements: tuple[Element, ...]
-    file: Path | None = None
+    transfer_syntax: str = uids.EXPLICIT_VR_LITTLE_ENDIAN
+    """Of the file that they came from."""
 
     def encoded(self, transfer_syntax: str, compression_level: int) -> bytes:
         """The identifier as it is sent."""
@@ -41,16 +41,14 @@ def check(options: QueryOptions) -> None:
 def asked(options: QueryOptions) -> tuple[Asked, ...]:
     """Every identifier that a command line asks with; raises Misconfigured for a key or a file that is none."""
     overriding = [keys.read(typed) for typed in options.keys]
-    files = [(_elements(file), file) for file in options.files] or [((), None)]
-    return tuple(Asked(_finished(elements, overriding, options), file) for elements, file in files)
+    found = [_read(file) for file in options.files] or [Asked(())]
+    applied = (replace(each, elements=keys.applied(each.elements, overriding)) for each in found)
+    if not options.old_vrs_only:
+        return tuple(applied)
+    return tuple(replace(each, elements=keys.with_old_vrs(each.elements)) for each in applied)
 
 
-def _finished(elements: tuple[Element, ...], overriding: list[keys.Key], options: QueryOptions) -> tuple[Element, ...]:
-    identifier = keys.applied(elements, overriding)
-    return keys.with_old_vrs(identifier) if options.old_vrs_only else identifier
-
-
-def _elements(file: Path) -> tuple[Element, ...]:
+def _read(file: Path) -> Asked:
     try:
         with file.open("rb") as opened:
             data = opened.read(_MAX_FILE_BYTES + 1)
@@ -66,13 +64,7 @@ def _elements(file: Path) -> tuple[Element, ...]:
         found = parse(data[meta.data_set_offset :], syntax)
     except (UnreadableDataSet, UnreadableFile) as error:
         raise Misconfigured(f"Bad DICOM file: {file}: {error}") from error
-    return tuple(_without_meta(found))
-
-
-def _without_meta(found: list[Element]) -> Iterator[Element]:
-    for element in found:
-        if element.tag >> 16 > 0x0002:
-            yield element
+    return Asked(tuple(found), syntax)
 
 
 def _guessed(data: bytes) -> str:
