@@ -2,6 +2,7 @@
 
 import importlib
 import re
+from types import ModuleType
 
 import pytest
 
@@ -67,8 +68,13 @@ def codes_said(name: str) -> list[int]:
     return [int(code) for code in re.findall(r"(?<![\w.])(\d\d?)(?= for| when)", paragraph)]
 
 
+def codes_of(module: ModuleType) -> set[int]:
+    """The exit codes that a face has names for."""
+    return {value for name, value in vars(module).items() if re.fullmatch("[A-Z][A-Z_]*", name) and type(value) is int}
+
+
 def test_exit_codes_are_those_of_the_code() -> None:
-    from archive.cli.dcmtk import dcmrecv, echoscu, findscu
+    from archive.cli.dcmtk import dcmrecv, echoscu, findscu, getscu, movescu
     from archive.cli.dcmtk.face import OK, SYNTAX_ERROR
 
     assert set(codes_said("dcmrecv")) == {
@@ -80,4 +86,6 @@ def test_exit_codes_are_those_of_the_code() -> None:
         dcmrecv.CANNOT_CREATE_TRANSPORT_LAYER,
     }
     assert set(codes_said("echoscu")) == {OK, SYNTAX_ERROR, echoscu.ASSOCIATION_ABORTED}
+    assert set(codes_said("movescu")) == {OK, SYNTAX_ERROR, *codes_of(movescu)}
+    assert set(codes_said("getscu")) == {OK, getscu.FAILED}
     assert set(codes_said("findscu")) == {OK, SYNTAX_ERROR, findscu.NOT_USABLE, findscu.FAILED}

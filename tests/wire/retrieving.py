@@ -1,14 +1,10 @@
 """movescu and getscu, DCMTK's and ours, and a Query/Retrieve SCP that answers them as a test says."""
 
-import os
 import socket
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-
-import pytest
 
 from archive.dimse.commands import CGetRequest, CMoveRequest, CStoreRequest
 from archive.dimse.exchange import Exchange
@@ -19,12 +15,10 @@ from archive.upper_layer.proposal import Agreement, Context, Proposal, Rejection
 from archive.upper_layer.tls import Tls
 from archive.upper_layer.tls_connection import TlsConnection
 from tests.fix_association import PATIENT, WAIT_SECONDS, agree
+from tests.wire.clients import DCMTK, OURS, Command, both, ran
 from tests.wire.receivers import raw_acceptor
-from tests.wire.storage_scps import DCMTK, OURS, Command, words_of
 
-__all__ = ["DCMTK", "OURS", "Asked", "Command", "Ran", "RetrieveScp", "retrieve_scp", "run"]
-
-_SECONDS = 120.0  # no run of one program takes this long, on a busy machine either
+__all__ = ["DCMTK", "OURS", "Asked", "Command", "Ran", "RetrieveScp", "both", "retrieve_scp", "run"]
 
 
 @dataclass(frozen=True)
@@ -41,18 +35,11 @@ class Ran:
         return [line.removeprefix("I: ") for line in self.error.splitlines() if line.startswith("I: ")]
 
 
-def run(command: Command, name: str, folder: Path, *arguments: object, seconds: float = _SECONDS) -> Ran:
-    """Run a program to its end, with its working directory in `folder`."""
+def run(command: Command, name: str, folder: Path, *arguments: object) -> Ran:
+    """Run a program to its end, with its working directory in `folder`, which is made."""
     folder.mkdir(exist_ok=True, parents=True)
-    words = [*words_of(command, name), *map(str, arguments)]
-    environment = {**os.environ, "PYTHONPATH": str(Path.cwd()), "TCP_NODELAY": "1"}
-    try:
-        done = subprocess.run(
-            words, stdin=subprocess.DEVNULL, capture_output=True, env=environment, cwd=folder, timeout=seconds
-        )
-    except subprocess.TimeoutExpired as late:
-        pytest.fail(f"{' '.join(words)} takes longer than {seconds:g} s\n{(late.stderr or b'').decode()}")
-    return Ran(done.returncode, done.stdout.decode(), done.stderr.decode(errors="replace"))
+    ended = ran(command, name, *arguments, folder=folder)
+    return Ran(ended.code, ended.out.decode(), ended.error.decode(errors="replace"))
 
 
 @dataclass(frozen=True)
@@ -66,7 +53,7 @@ class Asked:
 
     def answer(self, status: int, data_set: bytes | None = None, **counts: int) -> None:
         """A response; `counts` are of sub-operations."""
-        self.exchange.respond(self.request.answer(status, **counts), data_set)
+        self.exchange.respond(replace(self.request.answer(status), **counts), data_set)
 
     def store(self, sop_class_uid: str, sop_instance_uid: str, data_set: bytes) -> int:
         """A C-STORE over the same association, as in a C-GET; its status."""

@@ -21,9 +21,8 @@ from tests.fix_instances import ct, data_set_bytes, encoded, instance
 from tests.fix_tls import Authority, Identity
 from tests.wire.raw_messages import DATA, EXPLICIT, IMPLICIT, SECONDARY_CAPTURE, pdu, pdv
 from tests.wire.real_dcmqrscp import TITLE, RealDcmqrscp
-from tests.wire.retrieving import DCMTK, OURS, Asked, Command, Ran, retrieve_scp, run
+from tests.wire.retrieving import DCMTK, OURS, Asked, Command, Ran, both, retrieve_scp, run
 from tests.wire.running import Archive
-from tests.wire.storage_scps import both
 from tests.wire.test_movescu import of_uid
 
 QUERY = ("-k", "QueryRetrieveLevel=PATIENT", "-k", "PatientID=P000001")

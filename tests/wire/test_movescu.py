@@ -46,9 +46,8 @@ from tests.wire.raw_messages import (
 )
 from tests.wire.raw_scu import RawScu
 from tests.wire.real_dcmqrscp import TITLE, RealDcmqrscp
-from tests.wire.retrieving import DCMTK, OURS, Asked, Command, Ran, retrieve_scp, run
+from tests.wire.retrieving import DCMTK, OURS, Asked, Command, Ran, both, retrieve_scp, run
 from tests.wire.running import Archive
-from tests.wire.storage_scps import both
 from tests.wire.test_storescp import WITH_HOSTS_FILES
 
 QUERY = ("-k", "QueryRetrieveLevel=PATIENT", "-k", "PatientID=P000001")

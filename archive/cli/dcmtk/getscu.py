@@ -15,7 +15,6 @@ from archive.dicom.transfer_syntax_presets import ACCEPT
 from archive.dimse import status
 from archive.dimse.commands import CGetRequest
 from archive.dimse.exchange import Exchange
-from archive.errors import PeerAborted, PeerError
 from archive.services import get_scu
 from archive.services.retrieve_answers import Answer
 from archive.storage.file_names import DefaultNames, InstanceUidNames
@@ -69,17 +68,11 @@ def _ask_for(identifier: Asked, asked: Getscu, exchange: Exchange, context: Cont
     request = CGetRequest(message_id=exchange.next_message_id(), affected_sop_class_uid=context.abstract_syntax)
     encoded = identifier.encoded(context.transfer_syntax, asked.query.compression_level)
     log.info("Sending C-GET Request (MsgID %d)", request.message_id)
-    try:
-        with retrieving.shown_progress() as tell:
-            for answer in get_scu.get(exchange, context, request, encoded, visit):
-                tell(answer)
-                log.info("Received C-GET Response (%s)", status_words.of_retrieve(answer.response.status))
-    except PeerAborted as error:
-        raise Ended("Get Request Failed: Peer Aborted Association", FAILED) from error
-    except PeerError as error:
-        raise Ended(f"Get Request Failed: {error}", FAILED) from error
-    retrieving.say_final("Get", answer)
-    return answer
+
+    def told(answer: Answer) -> None:
+        log.info("Received C-GET Response (%s)", status_words.of_retrieve(answer.response.status))
+
+    return retrieving.followed("Get", FAILED, get_scu.get(exchange, context, request, encoded, visit), told)
 
 
 def _report(answer: Answer) -> None:

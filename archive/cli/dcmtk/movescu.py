@@ -18,7 +18,7 @@ from archive.cli.dcmtk.receiving import NotPrivileged, Sinks, Speaker, Words
 from archive.dimse import status
 from archive.dimse.commands import CMoveRequest
 from archive.dimse.exchange import Exchange
-from archive.errors import Misconfigured, PeerAborted, PeerError
+from archive.errors import Misconfigured
 from archive.registry.acceptance import RANKS
 from archive.server.receiver import Receiver
 from archive.services import move_scu
@@ -111,7 +111,7 @@ def _ask_for(
         move_destination=asked.destination,
     )
     log.info("Sending Move Request (MsgID %d)", request.message_id)
-    retrieving.say_identifier(identifier, context.transfer_syntax)
+    retrieving.say_identifier(identifier)
     answers = move_scu.move(
         exchange,
         context,
@@ -120,24 +120,18 @@ def _ask_for(
         reads_pending=asked.reads_pending,
         received_bytes=(lambda: receiver.received_bytes) if receiver else (lambda: 0),
     )
-    try:
-        with retrieving.shown_progress() as tell:
-            for answer in answers:
-                tell(answer)
-                if answer.is_final:
-                    break
-                words = status_words.of_retrieve(answer.response.status)
-                log.info("Received Move Response %d (%s)", answer.number, words)
-                if answer.number == asked.cancel_after:
-                    log.info("Sending Cancel Request (MsgID %d, PresID %d)", request.message_id, context.context_id)
-                    move_scu.cancel(exchange, context, request)
-    except PeerAborted as error:
-        raise Ended("Move Request Failed: Peer Aborted Association", CMOVE_ERROR) from error
-    except PeerError as error:
-        raise Ended(f"Move Request Failed: {error}", CMOVE_ERROR) from error
-    retrieving.say_final("Move", answer)
-    log.info("Received Final Move Response (%s)", status_words.of_retrieve(answer.response.status))
-    return answer
+
+    def told(answer: Answer) -> None:
+        if answer.is_final:
+            return
+        log.info("Received Move Response %d (%s)", answer.number, status_words.of_retrieve(answer.response.status))
+        if answer.number == asked.cancel_after:
+            log.info("Sending Cancel Request (MsgID %d, PresID %d)", request.message_id, context.context_id)
+            move_scu.cancel(exchange, context, request)
+
+    final = retrieving.followed("Move", CMOVE_ERROR, answers, told)
+    log.info("Received Final Move Response (%s)", status_words.of_retrieve(final.response.status))
+    return final
 
 
 def _code_of(answer: Answer) -> int:

@@ -1,15 +1,17 @@
 """What movescu and getscu share: what becomes of instances that come, and what is said of the answers to a retrieve."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from archive.cli import progress
 from archive.cli.dcmtk import receiving, status_words
+from archive.cli.dcmtk.face import Ended
 from archive.cli.dcmtk.query_files import Asked
 from archive.cli.dcmtk.receiving import Sinks, Visit, Words
 from archive.dimse.status import Category
+from archive.errors import PeerAborted, PeerError
 from archive.lifecycle.discard import DiscardingSink
 from archive.services.retrieve_answers import Answer
 from archive.storage.folder import OutputFolder
@@ -41,20 +43,40 @@ def visit(association: Association, words: Words, sinks: Sinks, folder: Path) ->
     return made
 
 
-# What is said
+# How it goes
 
 
-def say_identifier(asked: Asked, transfer_syntax: str) -> None:
+def followed(operation: str, code: int, answers: Iterable[Answer], told: Callable[[Answer], None]) -> Answer:
+    """The final answer, when `told` has heard of all; `operation` is `Move` or `Get`.
+
+    Raises Ended, with this code, where there is none.
+    """
+    try:
+        with _shown_progress() as show:
+            for answer in answers:
+                show(answer)
+                told(answer)
+                if answer.is_final:
+                    _say_final(operation, answer)
+                    return answer
+    except PeerAborted as error:
+        raise Ended(f"{operation} Request Failed: Peer Aborted Association", code) from error
+    except PeerError as error:
+        raise Ended(f"{operation} Request Failed: {error}", code) from error
+    raise AssertionError("the last answer is a final one")
+
+
+def say_identifier(asked: Asked) -> None:
     """What is sent with the request."""
     if log.isEnabledFor(logging.INFO):
         from archive.dicom import dump, nodes  # for those who look on
 
-        lines = dump.lines(nodes.of_elements(asked.elements), transfer_syntax, corrects=True)
-        log.info("Request Identifiers:", extra={"below": (*lines, "")})
+        lines = dump.lines(nodes.of_elements(asked.elements), asked.transfer_syntax, corrects=True)
+        log.info("Request Identifiers:", extra={"below": tuple(lines)})
 
 
-def say_final(operation: str, answer: Answer) -> None:
-    """How a retrieve ended, where that was not well: `operation` is `Move` or `Get`."""
+def _say_final(operation: str, answer: Answer) -> None:
+    """How it ended, where that was not well."""
     response = answer.response
     if answer.category in (Category.SUCCESS, Category.CANCEL):
         return
@@ -67,7 +89,7 @@ def say_final(operation: str, answer: Answer) -> None:
 
 
 @contextmanager
-def shown_progress() -> Iterator[Callable[[Answer], None]]:
+def _shown_progress() -> Iterator[Callable[[Answer], None]]:
     """To be told of each answer: a bar of the sub-operations, on a terminal that is told of nothing else."""
     if receiving.is_verbose() or not log.isEnabledFor(logging.WARNING):
         yield lambda _answer: None
