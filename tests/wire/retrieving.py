@@ -1,10 +1,14 @@
 """movescu and getscu, DCMTK's and ours, and a Query/Retrieve SCP that answers them as a test says."""
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from pydicom.dataset import FileDataset
+from pynetdicom import evt
+from pynetdicom.ae import ApplicationEntity
 
 from archive.dimse.commands import CGetRequest, CMoveRequest, CStoreRequest
 from archive.dimse.exchange import Exchange
@@ -16,9 +20,21 @@ from archive.upper_layer.tls import Tls
 from archive.upper_layer.tls_connection import TlsConnection
 from tests.fix_association import PATIENT, WAIT_SECONDS, agree
 from tests.wire.clients import DCMTK, OURS, Command, both, ran
+from tests.wire.raw_messages import EXPLICIT, PATIENT_ROOT_GET, PATIENT_ROOT_MOVE, SECONDARY_CAPTURE
 from tests.wire.receivers import raw_acceptor
 
-__all__ = ["DCMTK", "OURS", "Asked", "Command", "Ran", "RetrieveScp", "both", "retrieve_scp", "run"]
+__all__ = [
+    "DCMTK",
+    "OURS",
+    "Asked",
+    "Command",
+    "Ran",
+    "RetrieveScp",
+    "both",
+    "pynetdicom_archive",
+    "retrieve_scp",
+    "run",
+]
 
 
 @dataclass(frozen=True)
@@ -124,3 +140,31 @@ def _carry(association: Association, serve: Serve, scp: RetrieveScp) -> str:
     except PeerAborted:
         return "aborted"
     return "released"
+
+
+@contextmanager
+def pynetdicom_archive(data_sets: Sequence[FileDataset], destination: int) -> Iterator[int]:
+    """The port of pynetdicom's Query/Retrieve SCP, which sends all of them: by C-GET, or by C-MOVE to a port."""
+
+    def moved(event: evt.Event) -> Iterator[object]:
+        yield "127.0.0.1", destination
+        yield from got(event)
+
+    def got(event: evt.Event) -> Iterator[object]:
+        yield len(data_sets)
+        for each in data_sets:
+            yield 0xFF00, each
+
+    entity = ApplicationEntity("PYNETDICOM")
+    for uid in (PATIENT_ROOT_MOVE, PATIENT_ROOT_GET):
+        entity.add_supported_context(uid, [EXPLICIT])
+    entity.add_supported_context(SECONDARY_CAPTURE, [EXPLICIT], scu_role=True, scp_role=True)
+    entity.add_requested_context(SECONDARY_CAPTURE, [EXPLICIT])
+    server = entity.start_server(
+        ("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_MOVE, moved), (evt.EVT_C_GET, got)]
+    )
+    assert server is not None
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()

@@ -21,7 +21,7 @@ from tests.fix_instances import ct, data_set_bytes, encoded, instance
 from tests.fix_tls import Authority, Identity
 from tests.wire.raw_messages import DATA, EXPLICIT, IMPLICIT, SECONDARY_CAPTURE, pdu, pdv
 from tests.wire.real_dcmqrscp import TITLE, RealDcmqrscp
-from tests.wire.retrieving import DCMTK, OURS, Asked, Command, Ran, both, retrieve_scp, run
+from tests.wire.retrieving import DCMTK, OURS, Asked, Command, Ran, both, pynetdicom_archive, retrieve_scp, run
 from tests.wire.running import Archive
 from tests.wire.test_movescu import of_uid
 
@@ -114,6 +114,16 @@ def test_compressed_instances_come_as_they_are(tmp_path: Path, archive: Archive)
 
     assert ran.code == 0, ran.error
     assert dcmread(tmp_path / "work" / f"SC.{made.SOPInstanceUID}").file_meta.TransferSyntaxUID == jpeg
+
+
+@both
+def test_pynetdicom_gives_what_it_has(tmp_path: Path, command: Command) -> None:
+    made = [instance(number=number) for number in (1, 2, 3)]
+    with pynetdicom_archive(made, 0) as peer:
+        ran = get(command, tmp_path, peer, *QUERY)
+
+    assert ran.code == 0, ran.error
+    assert files_in(tmp_path / "work") == sorted(f"SC.{each.SOPInstanceUID}" for each in made)
 
 
 @both

@@ -3,6 +3,7 @@
 import os
 import pty
 import re
+import resource
 import select
 import socket
 import subprocess
@@ -46,7 +47,7 @@ from tests.wire.raw_messages import (
 )
 from tests.wire.raw_scu import RawScu
 from tests.wire.real_dcmqrscp import TITLE, RealDcmqrscp
-from tests.wire.retrieving import DCMTK, OURS, Asked, Command, Ran, both, retrieve_scp, run
+from tests.wire.retrieving import DCMTK, OURS, Asked, Command, Ran, both, pynetdicom_archive, retrieve_scp, run
 from tests.wire.running import Archive
 from tests.wire.test_storescp import WITH_HOSTS_FILES
 
@@ -602,6 +603,44 @@ def test_a_peer_that_dies_in_mid_object_leaves_no_file(tmp_path: Path) -> None:
     assert ran.code == 68
     assert "DIMSE failure (the peer is gone)" in ran.error
     assert files_in(tmp_path / "work") == []
+
+
+def test_a_disk_that_is_full_is_answered_and_leaves_no_file(tmp_path: Path) -> None:
+    """The same by a limit that any user can set: RLIMIT_FSIZE."""
+    port = free_port()
+    statuses: list[int] = []
+    made = [ct(side_pixels=512), instance()]
+
+    def serve(asked: Asked) -> None:
+        with RawScu(port) as scu:
+            scu.associate([Proposed(CT_IMAGE), Proposed(SECONDARY_CAPTURE)])
+            for each in made:
+                statuses.append(scu.store(str(each.SOPClassUID), str(each.SOPInstanceUID), encoded(each)).status)
+            scu.release()
+        asked.answer(0xB000, completed=1, failed=1, warning=0)
+
+    with retrieve_scp(serve) as scp:
+        words = [*OURS, "movescu", "+P", str(port), "-od", str(tmp_path), *QUERY, "127.0.0.1", str(scp.port)]
+        limits = (100_000, 100_000)
+        ran = subprocess.run(
+            words, capture_output=True, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        )
+
+    assert (ran.returncode, statuses) == (68, [0xA700, 0])
+    assert b"E: cannot store" in ran.stderr
+    assert files_in(tmp_path) == [f"SC.{instance().SOPInstanceUID}"]
+
+
+@both
+def test_pynetdicom_moves_to_it(tmp_path: Path, command: Command) -> None:
+    port, received = free_port(), tmp_path / "received"
+    received.mkdir()
+    made = [instance(number=number) for number in (1, 2, 3)]
+    with pynetdicom_archive(made, port) as peer:
+        ran = move(command, tmp_path, peer, "+P", port, "-od", received, "-aem", "DESTINATION", *QUERY)
+
+    assert ran.code == 0, ran.error
+    assert files_in(received) == sorted(f"SC.{each.SOPInstanceUID}" for each in made)
 
 
 @pytest.mark.parametrize("uid", ["../../outside", "/etc/outside", "..", "1.2/../../outside"])

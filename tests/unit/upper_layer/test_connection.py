@@ -327,3 +327,14 @@ def test_deadline_that_is_put_off_is_later() -> None:
     deadline.check()
 
     assert 50 < (deadline.remaining_seconds or 0) <= 101
+
+
+def test_what_goes_through_it_is_counted(pair: tuple[Connection, socket.socket]) -> None:
+    ours, peer = pair
+    peer.sendall(pdu(10) + pdu(4))
+    for _ in range(2):
+        ours.receive_pdu(LIMITS, Deadline.after(WAIT_SECONDS))
+
+    ours.send((pdu(7), pdu(3)), Deadline.after(WAIT_SECONDS))
+
+    assert (ours.received_bytes, ours.sent_bytes) == (26, 22)
