@@ -768,6 +768,15 @@ def test_it_listens_and_calls_by_the_ip_version(tmp_path: Path, option: str, pee
     assert (ran.code, reached) == (0, hosts)
 
 
+@pytest.mark.parametrize("option, host", [((), "localhost"), (("-dhl",), "127.0.0.1")], ids=["", "-dhl"])
+def test_hosts_are_looked_up_unless_told_otherwise(tmp_path: Path, option: tuple[str, ...], host: str) -> None:
+    port = free_port()
+    with retrieve_scp(storing(lambda: port, instance())) as scp:
+        ran = move(OURS, tmp_path, scp.port, "-d", "+P", port, *option, *QUERY)
+
+    assert f"D: Sub-Association from {host}: RAWSCU -> ARCHIVE" in ran.error
+
+
 @pytest.mark.parametrize("option, gets_in", [("+ac", False), ("-ac", True)])
 def test_hosts_deny_decides_who_may_connect(tmp_path: Path, option: str, gets_in: bool) -> None:
     files = (tmp_path / "hosts.allow", tmp_path / "hosts.deny")

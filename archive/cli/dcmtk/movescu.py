@@ -27,7 +27,7 @@ from archive.services.retrieve_answers import Answer
 from archive.storage.file_names import DefaultNames
 from archive.storage.output import Writing
 from archive.upper_layer.association import Timeouts
-from archive.upper_layer.proposal import Context, ProposedContext
+from archive.upper_layer.proposal import Agreement, Context, Proposal, ProposedContext, Rejection
 
 if TYPE_CHECKING:
     from archive.upper_layer.tls import Tls
@@ -182,8 +182,16 @@ def _receiver(client: Client, incoming: Incoming, tls: "Tls | None") -> Receiver
     terms = Terms(ranks=RANKS[incoming.accept], max_pdu_bytes=client.max_pdu_bytes)
     with ending_with(CANNOT_INITIALIZE_NETWORK):
         welcomes = receiving.welcomes(PROGRAM.name, incoming.uses_host_rules)
+    answer = receiving.deciding(speaker, terms)
+
+    def decide(request: Proposal) -> Agreement | Rejection:
+        if log.isEnabledFor(logging.DEBUG):
+            titles = f"{request.calling_ae_title} -> {request.called_ae_title}"
+            log.debug("Sub-Association from %s: %s", speaker.host(request.peer_host), titles)
+        return answer(request)
+
     return Receiver(
-        receiving.deciding(speaker, terms),
+        decide,
         receiving.serving(speaker, lambda each: retrieving.visit(each, _WORDS, sinks, incoming.folder)),
         # A peer may be idle between two instances for as long as it takes to find them.
         Timeouts(acse=client.acse_timeout, dimse=client.dimse_timeout or client.socket_timeout, idle=None),

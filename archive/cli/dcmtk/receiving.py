@@ -3,7 +3,6 @@
 import logging
 import os
 import signal
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from archive.cli import hosts_files
 from archive.cli.dcmtk import network_options, parameters, status_words
-from archive.cli.dcmtk.face import OK
+from archive.cli.dcmtk.face import OK, end_by
 from archive.cli.dcmtk.network_options import ProfileName
 from archive.cli.dcmtk.tls_options import TlsOptions
 from archive.dicom.modality_prefixes import prefix
@@ -279,12 +278,6 @@ def receive(receiver: Receiver, sockets: Inherited) -> int:
     else:
         receiver.run(sockets.listening)
     if ended_by:
-        _end_by(ended_by[0])
+        end_by(ended_by[0])
     return OK
 
-
-def _end_by(number: int) -> None:
-    logging.shutdown()
-    sys.stdout.flush()
-    signal.signal(number, signal.SIG_DFL)
-    os.kill(os.getpid(), number)
