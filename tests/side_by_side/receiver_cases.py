@@ -9,9 +9,17 @@ from dataclasses import dataclass
 
 from tests.side_by_side.traffic import names
 
-PRESETS = ["+x=", "+xe", "+xb", "+xs", "+xy", "+xx", "+xv", "+xw", "+xt", "+xu", "+xm", "+xh", "+xn", "+xl", "+x2", "+x3", "+xo", "+x4", "+x5", "+xr", "+xd", "+xi"]
+# fmt: off
+PRESETS = (
+    "+x=", "+xe", "+xb", "+xs", "+xy", "+xx", "+xv", "+xw", "+xt", "+xu", "+xm", "+xh", "+xn", "+xl", "+x2", "+x3",
+    "+xo", "+x4", "+x5", "+xr", "+xd", "+xi",
+)
 # With "+xd" instances come in each of the encodings that are written anew.
-WRITING = ["\n    +xd", " +xd +B", " +xd +te", " +xd +tb", " +xd +ti", " +xd +td", " +xd +td +cl 1", " +xd +g", " +xd -g", " +xd -e", " +xd -u", " +xd +p 512 16", "\n    +xd -F", " +xd -F +ti", " +xd -F +B", " +xd +te +tb", " +xd +te -e +g -u", " +xd -F -e +g\n"]
+WRITING = (
+    "+xd", "+xd +B", "+xd +te", "+xd +tb", "+xd +ti", "+xd +td", "+xd +td +cl 1", "+xd +g", "+xd -g", "+xd -e",
+    "+xd -u", "+xd +p 512 16", "+xd -F", "+xd -F +ti", "+xd -F +B", "+xd +te +tb", "+xd +te -e +g -u", "+xd -F -e +g",
+)
+# fmt: on
 
 
 @dataclass(frozen=True)
@@ -78,7 +86,7 @@ CASES = (
     storescp("-ss p -su q", "studies in order"),
     storescp("-su q -ss p", "studies in order"),
     # How data sets are written
-    *(storescp(options.strip(), "encodings") for options in WRITING),
+    *(storescp(options, "encodings") for options in WRITING),
     storescp("-B +B", "encodings"),
     storescp("--ignore", "some"),
     storescp("--ignore -su p", "no study"),
