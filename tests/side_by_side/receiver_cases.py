@@ -9,10 +9,17 @@ from dataclasses import dataclass
 
 from tests.side_by_side.traffic import names
 
+# fmt: off
 PRESETS = (
     "+x=", "+xe", "+xb", "+xs", "+xy", "+xx", "+xv", "+xw", "+xt", "+xu", "+xm", "+xh", "+xn", "+xl", "+x2", "+x3",
     "+xo", "+x4", "+x5", "+xr", "+xd", "+xi",
-)  # fmt: skip
+)
+# With "+xd" instances come in each of the encodings that are written anew.
+WRITING = (
+    "+xd", "+xd +B", "+xd +te", "+xd +tb", "+xd +ti", "+xd +td", "+xd +td +cl 1", "+xd +g", "+xd -g", "+xd -e",
+    "+xd -u", "+xd +p 512 16", "+xd -F", "+xd -F +ti", "+xd -F +B", "+xd +te +tb", "+xd +te -e +g -u", "+xd -F -e +g",
+)
+# fmt: on
 
 
 @dataclass(frozen=True)
@@ -34,11 +41,11 @@ def storescp(options: str, *traffic: str) -> Case:
 
 def dcmrecv(options: str, *traffic: str) -> Case:
     """By the profile of DCMTK's own file: without one its dcmrecv accepts C-ECHO only."""
-    return Case("dcmrecv", f"-xf DCMTK'S Default {options}".strip(), names(*traffic))
+    return Case("dcmrecv", f"-xf DCMTKS Default {options}".strip(), names(*traffic))
 
 
 CASES = (
-    # Names of files (ref. of DCMTK's page: output options)
+    # Names of files
     storescp("", "some"),
     storescp("+B", "some"),
     storescp("", "twice"),
@@ -79,14 +86,7 @@ CASES = (
     storescp("-ss p -su q", "studies in order"),
     storescp("-su q -ss p", "studies in order"),
     # How data sets are written
-    *(
-        storescp(options, "encodings")
-        for options in (
-            "+xd", "+xd +B", "+xd +te", "+xd +tb", "+xd +ti", "+xd +td", "+xd +td +cl 1", "+xd +g", "+xd -g", "+xd -e",
-            "+xd -u", "+xd +p 512 16", "+xd -F", "+xd -F +ti", "+xd -F +B", "+xd +te +tb", "+xd +te -e +g -u",
-            "+xd -F -e +g",
-        )
-    ),  # fmt: skip
+    *(storescp(options, "encodings") for options in WRITING),
     storescp("-B +B", "encodings"),
     storescp("--ignore", "some"),
     storescp("--ignore -su p", "no study"),
@@ -114,8 +114,8 @@ CASES = (
     storescp("-xf PROFILES OnlyCT", "unknown classes", "some"),
     storescp("-xf PROFILES onlyct", "every transfer syntax"),
     storescp("-xf PROFILES Extended", "extended"),
-    storescp("-xf DCMTK'S Default", "unknown classes"),
-    storescp("-xf DCMTK'S AllDICOM", "every transfer syntax"),
+    storescp("-xf DCMTKS Default", "unknown classes"),
+    storescp("-xf DCMTKS AllDICOM", "every transfer syntax"),
     # Peers that go, and faults
     storescp("", "echo"),
     storescp("--abort-after", "one"),
@@ -159,4 +159,4 @@ CASES = (
     dcmrecv("", "storescu"),
     dcmrecv("", "dcmsend"),
     dcmrecv("-ta 5 -td 5 -dhl", "some"),
-)  # fmt: skip
+)

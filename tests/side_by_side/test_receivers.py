@@ -35,6 +35,8 @@ PresentationContexts = CtAny
 ExtendedNegotiation = Ct
 """
 
+DCMTKS_PROFILES = Path("/etc/dcmtk/storescp.cfg")
+
 # What only ours is told, where the same is asked for in another way.
 OURS_ONLY = {"--study-order-of-dcmtk": ["--study-order", "global"]}
 
@@ -46,10 +48,10 @@ def run(case: Case, command: Command, folder: Path) -> Outcome:
     sent.mkdir()
     profiles = folder / "profiles.cfg"
     profiles.write_text(PROFILES)
-    files = {"PROFILES": [str(profiles)], "DCMTK'S": ["/etc/dcmtk/storescp.cfg"]}
-    stands_for = files | (OURS_ONLY if command == OURS else dict.fromkeys(OURS_ONLY, []))
-    words = shlex.split(case.options.replace("DCMTK'S", '"DCMTK\'S"'))
-    options = [each for word in words for each in stands_for.get(word, [word])]
+    stands_for = {"PROFILES": [str(profiles)], "DCMTKS": [str(DCMTKS_PROFILES)]}
+    for option, ours in OURS_ONLY.items():
+        stands_for[option] = ours if command == OURS else []
+    options = [each for word in shlex.split(case.options) for each in stands_for.get(word, [word])]
     port = free_port()
     words = [*words_of(command, case.program), "-od", str(received), *options, str(port)]
     process = Background(words, folder / "log", environment={"TCP_NODELAY": "1"})
