@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from queue import Queue
 
 from pydicom.dataset import FileDataset
 from pynetdicom import evt
@@ -90,8 +91,16 @@ class RetrieveScp:
     port: int = 0
     asked: list[Asked] = field(default_factory=list)
     proposals: list[Proposal] = field(default_factory=list)
-    ended: list[str] = field(default_factory=list)
-    """How each association ended."""
+    _ended: "Queue[str]" = field(default_factory=Queue)
+
+    @property
+    def ended(self) -> list[str]:
+        """How each association ended; waits for that, as a client may know of it before us."""
+        return [self._ended.get(timeout=WAIT_SECONDS) for _ in self.proposals]
+
+    def note_end(self, how: str) -> None:
+        """One has ended."""
+        self._ended.put(how)
 
 
 Serve = Callable[[Asked], None]
@@ -117,10 +126,9 @@ def retrieve_scp(
         try:
             connection.shake_hands(Deadline.after(WAIT_SECONDS))
             association = Association.accept(connection, noted, PATIENT)
-            if not isinstance(association, Rejection):
-                scp.ended.append(_carry(association, serve, scp))
+            scp.note_end("rejected" if isinstance(association, Rejection) else _carry(association, serve, scp))
         except PeerError as error:
-            scp.ended.append(type(error).__name__)
+            scp.note_end(type(error).__name__)
         finally:
             connection.close()
 

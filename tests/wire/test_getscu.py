@@ -23,7 +23,7 @@ from tests.wire.raw_messages import DATA, EXPLICIT, IMPLICIT, SECONDARY_CAPTURE,
 from tests.wire.real_dcmqrscp import TITLE, RealDcmqrscp
 from tests.wire.retrieving import DCMTK, OURS, Asked, Command, Ran, both, pynetdicom_archive, retrieve_scp, run
 from tests.wire.running import Archive
-from tests.wire.test_movescu import of_uid
+from tests.wire.test_movescu import of_uid, query_file
 
 QUERY = ("-k", "QueryRetrieveLevel=PATIENT", "-k", "PatientID=P000001")
 Start = Callable[..., RealDcmqrscp]
@@ -174,6 +174,17 @@ def test_requests_are_those_of_getscu(tmp_path: Path, options: str) -> None:
     arguments = ("-k", "QueryRetrieveLevel=STUDY", *options.split())
 
     assert asked_by(OURS, tmp_path, *arguments) == asked_by(DCMTK, tmp_path, *arguments)
+
+
+def test_each_query_file_is_asked_for_and_all_of_them_again(tmp_path: Path) -> None:
+    files = [query_file(tmp_path / f"{name}.dcm", QueryRetrieveLevel="PATIENT", PatientID=name) for name in ("A", "B")]
+    with retrieve_scp(lambda asked: asked.answer(0)) as scp:
+        ran = run(OURS, "getscu", tmp_path, "--repeat", "2", "127.0.0.1", scp.port, *files)
+    first, second, *again = (each.identifier for each in scp.asked)
+
+    assert ran.code == 0
+    assert (b"A " in first, b"B " in second) == (True, True)
+    assert again == [first, second]
 
 
 def test_paths_into_sequences_are_those_of_getscu(tmp_path: Path) -> None:

@@ -144,9 +144,12 @@ def decide(given: CommandLine) -> Movescu:
     client = client_options.decide(
         given, CALLING_TITLE, role="both", default_max_pdu_bytes=network_options.MAX_PDU_BYTES
     )
+    query = query_options.decide(given, DEFAULT_MODEL, writes=True)
     return Movescu(
         client=client,
-        query=query_options.decide(given, DEFAULT_MODEL, writes=True),
+        query=replace(
+            query, keys=query.keys[::-1]
+        ),  # of two keys for one element movescu takes the first, not the last
         destination=client_options.title(given, "--move", client.calling_title),
         incoming=_incoming(given),
         reads_pending=given.last("--pending-ignore", "--pending-read") == "--pending-read",
