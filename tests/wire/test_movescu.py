@@ -5,6 +5,7 @@ import pty
 import re
 import resource
 import select
+import signal
 import socket
 import subprocess
 import zlib
@@ -28,7 +29,7 @@ from archive.upper_layer.proposal import (
     Rejection,
 )
 from archive.upper_layer.tls import Tls
-from scripts.background import free_port
+from scripts.background import Background, free_port
 from tests.fix_association import PATIENT, WAIT_SECONDS
 from tests.fix_dcmtk import Receiver
 from tests.fix_instances import ct, data_set_bytes, encoded, instance
@@ -48,7 +49,8 @@ from tests.wire.raw_messages import (
 from tests.wire.raw_scu import RawScu
 from tests.wire.real_dcmqrscp import TITLE, RealDcmqrscp
 from tests.wire.retrieving import DCMTK, OURS, Asked, Command, Ran, both, pynetdicom_archive, retrieve_scp, run
-from tests.wire.running import Archive
+from tests.wire.running import Archive, becomes_true
+from tests.wire.storage_scps import words_of
 from tests.wire.test_storescp import WITH_HOSTS_FILES
 
 QUERY = ("-k", "QueryRetrieveLevel=PATIENT", "-k", "PatientID=P000001")
@@ -459,6 +461,21 @@ def test_the_association_ends_as_asked(tmp_path: Path, command: Command, option:
 
     assert ran.code == 0
     assert scp.ended == [ended]
+
+
+@both
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_at_once_and_who_waits_sees_that(
+    tmp_path: Path, command: Command, number: signal.Signals
+) -> None:
+    with retrieve_scp(lambda _asked: None) as scp:
+        words = [*words_of(command, "movescu"), *QUERY, "127.0.0.1", str(scp.port)]
+        process = Background(words, tmp_path / "log")
+        assert becomes_true(lambda: len(scp.asked) == 1)
+        os.kill(process.pid, number)
+        code = process.wait()
+
+    assert (code, process.output()) == (-number, "")
 
 
 # Cancel, and data sets that should not be
