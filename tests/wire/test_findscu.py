@@ -3,7 +3,7 @@
 import json
 import struct
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,9 @@ from archive.dimse import status
 from archive.dimse.commands import CEchoRequest, CFindRequest
 from archive.dimse.exchange import Exchange, Message
 from archive.upper_layer.proposal import Agreement, AnsweredContext, ContextResult, Proposal, Rejection
+from scripts.background import Background, free_port
 from tests.fix_association import agree
+from tests.fix_dcmtk import Dcmtk
 from tests.fix_instances import instance
 from tests.wire.clients import DCMTK, OURS, Command, Ended, both, ran
 from tests.wire.raw_messages import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT, PATIENT_ROOT_FIND, STUDY_ROOT_FIND
@@ -290,7 +292,7 @@ def write_question(path: Path, *, has_meta: bool, syntax: str = EXPLICIT) -> Pat
         return path
     meta = FileMetaDataset()
     meta.TransferSyntaxUID = UID(syntax)
-    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = "1.2.3", "1.2.3.4"
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = UID("1.2.3"), UID("1.2.3.4")
     pydicom.dcmwrite(path, pydicom.FileDataset(str(path), made, preamble=bytes(128), file_meta=meta))
     return path
 
@@ -696,6 +698,46 @@ def test_our_archive_and_dcmqrscp_answer_alike(
     for document in documents:
         assert {each[uid]["Value"][0] for each in document} == {each.StudyInstanceUID for each in stored}
         assert {each[names]["Value"][0]["Alphabetic"] for each in document} == {"Synthetic^Patient 1"}
+
+
+@pytest.fixture
+def worklist(tmp_path: Path) -> Iterator[int]:
+    """DCMTK's worklist server with one step for an MR scanner; its port."""
+    folder = tmp_path / "worklist" / "HOSPITAL"
+    folder.mkdir(parents=True)
+    (folder / "lockfile").touch()
+    made, step, meta = Dataset(), Dataset(), FileMetaDataset()
+    made.SpecificCharacterSet, made.AccessionNumber, made.PatientName = "ISO_IR 192", "A7", "Müller^Jörg"
+    made.PatientID, made.PatientBirthDate, made.PatientSex, made.StudyInstanceUID = "4711", "19061209", "M", "1.2.3.4"
+    made.RequestedProcedureDescription, made.RequestedProcedureID = "Knee", "R7"
+    step.Modality, step.ScheduledStationAETitle, step.ScheduledProcedureStepID = "MR", "MR1", "S7"
+    step.ScheduledProcedureStepStartDate, step.ScheduledProcedureStepStartTime = "20261121", "0830"
+    step.ScheduledProcedureStepDescription = "Knee left"
+    made.ScheduledProcedureStepSequence = Items([step])
+    meta.TransferSyntaxUID, meta.MediaStorageSOPInstanceUID = UID(EXPLICIT), UID("1.2.3")
+    meta.MediaStorageSOPClassUID = UID("1.2.276.0.7230010.3.1.0.1")
+    pydicom.dcmwrite(folder / "step.wl", pydicom.FileDataset("", made, preamble=bytes(128), file_meta=meta))
+    port = free_port()
+    command = [Dcmtk.program("wlmscpfs"), "-dfp", folder.parent, str(port)]
+    process = Background(command, tmp_path / "worklist.log")
+    process.wait_listening(port)
+    yield port
+    process.stop()
+
+
+def test_a_worklist_is_asked_by_paths(tmp_path: Path, worklist: int) -> None:
+    keys = ("(0040,0100)[0].Modality=MR", "ScheduledProcedureStepSequence[0].(0040,0007)", "AccessionNumber")
+    words = [word for key in keys for word in ("-k", key)]
+    theirs, ours = (asked(command, tmp_path, worklist, "-v", "-aec", "HOSPITAL", *words) for command in (DCMTK, OURS))
+    document = asked(OURS, tmp_path, worklist, "--json", "-aec", "HOSPITAL", *words)
+    other = asked(OURS, tmp_path, worklist, "--json", "-aec", "HOSPITAL", "-k", "(0040,0100)[0].Modality=CT")
+    [found] = json.loads(document.out)
+
+    assert (theirs.code, ours.code, document.code, other.code) == (0, 0, 0, 0)
+    assert ours.log == theirs.log
+    assert found["00080050"]["Value"] == ["A7"]
+    assert found["00400100"]["Value"][0]["00400007"]["Value"] == ["Knee left"]
+    assert json.loads(other.out) == []
 
 
 @both
