@@ -1,7 +1,9 @@
 """`archive findscu` beside DCMTK's findscu: what they ask, what they say of the answers, how they end."""
 
 import json
+import re
 import struct
+import subprocess
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -13,12 +15,15 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence as Items
 from pydicom.uid import UID
 
+from archive.dicom import keys
+from archive.dicom.names import name_of
 from archive.dimse import status
 from archive.dimse.commands import CEchoRequest, CFindRequest
 from archive.dimse.exchange import Exchange, Message
+from archive.errors import Misconfigured
 from archive.upper_layer.proposal import Agreement, AnsweredContext, ContextResult, Proposal, Rejection
 from scripts.background import Background, free_port
-from tests.fix_association import agree
+from tests.fix_association import WAIT_SECONDS, agree
 from tests.fix_dcmtk import Dcmtk
 from tests.fix_instances import instance
 from tests.wire.clients import DCMTK, OURS, Command, Ended, both, ran
@@ -203,6 +208,82 @@ def test_padding_is_not_shown_where_it_is_corrected(tmp_path: Path) -> None:
     assert any("CS [CT] " in line for line in ours.log)
 
 
+def test_answers_are_shown_as_text_whatever_their_character_set(tmp_path: Path) -> None:
+    """DCMTK's findscu prints the bytes that came."""
+    latin = short(0x00080005, b"CS", b"ISO_IR 100") + short(0x00100010, b"PN", "Müller^Jörg ".encode("latin-1"))
+    japanese = short(0x00080005, b"CS", b"\\ISO 2022 IR 87 ") + short(0x00100010, b"PN", b"Yamada=\x1b$B;3ED\x1b(B ")
+    with scripted_scp(answering(latin, japanese)) as scp:
+        ended = asked(OURS, tmp_path, scp.port, "-k", "PatientName")
+        document = asked(OURS, tmp_path, scp.port, "-Xs", "all.xml", "-k", "PatientName")
+    shown = [line.split("PN ")[1].split("  ")[0] for line in ended.log if "PatientName" in line]
+
+    assert shown == ["[Müller^Jörg ]", "[Yamada=山田 ]"]
+    assert document.code == 0
+    assert [element.text for element in ElementTree.parse(tmp_path / "all.xml").iterfind(".//*[@vr='PN']")] == [
+        "Müller^Jörg",
+        "Yamada=山田",
+    ]
+
+
+def test_names_of_attributes_are_those_of_dcmtks_dictionary() -> None:
+    """All but a few, which have retired, or come to be, between the two editions of the standard."""
+    [dictionary] = Path("/usr/share").glob("libdcmtk*/dicom.dic")
+    line = re.compile(r"\(([0-9a-fA-F]{4}),([0-9a-fA-F]{4})\)\t\w+\t(\w+)")
+    named = {
+        found[3]: int(found[1] + found[2], 16)
+        for found in map(line.match, dictionary.read_text().splitlines())
+        if found
+    }
+    of_identifiers = {name: tag for name, tag in named.items() if tag >> 16 not in (0, 2, 0xFFFE)}
+    other_names = {name for name, tag in of_identifiers.items() if name_of(tag) != name}
+    not_read = {name for name, tag in of_identifiers.items() if _path_of(name) != (tag,)}
+
+    assert len(of_identifiers) > 4000
+    assert len(other_names) < 30
+    assert len(not_read) < 30
+
+
+def _path_of(name: str) -> tuple[int, ...]:
+    try:
+        return keys.read(name).path
+    except Misconfigured:
+        return ()
+
+
+def test_a_log_of_a_file_has_the_answers_too(tmp_path: Path) -> None:
+    (tmp_path / "log.cfg").write_text(
+        "log4cplus.rootLogger = INFO, file\nlog4cplus.appender.file = log4cplus::FileAppender\n"
+        f"log4cplus.appender.file.File = {tmp_path}/findscu.log\nlog4cplus.appender.file.Append = true\n"
+    )
+    with scripted_scp(answering(short(0x00100020, b"LO", b"2 "))) as scp:
+        ended = asked(OURS, tmp_path, scp.port, "-lc", "log.cfg", "-X", "-k", "PatientID")
+        hidden = asked(OURS, tmp_path, scp.port, "-lc", "log.cfg", "-sr", "-k", "PatientID")
+        shown = asked(OURS, tmp_path, scp.port, "-lc", "log.cfg", "+sr", "-k", "PatientID")
+    log = (tmp_path / "findscu.log").read_text()
+
+    assert (ended.code, hidden.code, shown.code) == (0, 0, 0), (ended, shown)
+    assert log.count("Find Response: 1 (Pending)") == 2
+    assert log.count("(0010,0020) LO [2 ]") == 2
+    assert log.count("Received Final Find Response (Success)") == 3
+
+
+def test_a_reader_that_goes_away_is_no_reason_for_a_traceback(tmp_path: Path) -> None:
+    words = [*OURS, "findscu", "--json", "-k", "PatientID", "127.0.0.1"]
+    with (
+        scripted_scp(answering(*[bytes_of(sample(), EXPLICIT)] * 200)) as scp,
+        subprocess.Popen([*words, str(scp.port)], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process,
+    ):
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        said = process.stderr.read()
+        process.wait(WAIT_SECONDS)
+
+    assert process.returncode != 0
+    assert b"Traceback" not in said
+    assert b"Exception" not in said
+
+
 def test_a_peer_speaks_to_no_terminal(tmp_path: Path) -> None:
     hostile = "\x1b]0;owned\x07A\nI: Find Response: 9 (Pending)\r\x9b2J\u202e"
     made = Dataset()
@@ -270,10 +351,10 @@ def test_a_model_is_asked(tmp_path: Path, option: str, sop_class: str) -> None:
 def test_a_deflated_request_says_the_same(tmp_path: Path, level: int) -> None:
     import zlib
 
-    keys = ("-k", "PatientName=" + "Miller" * 9, "-k", "StudyDate")
+    words = ("-k", "PatientName=" + "Miller" * 9, "-k", "StudyDate")
     with scripted_scp(answering()) as scp:
-        ended = asked(OURS, tmp_path, scp.port, "-xd", "+cl", level, *keys)
-        asked(OURS, tmp_path, scp.port, "-xe", *keys)
+        ended = asked(OURS, tmp_path, scp.port, "-xd", "+cl", level, *words)
+        asked(OURS, tmp_path, scp.port, "-xe", *words)
     deflated, plain = scp.identifiers
 
     assert ended.code == 0
@@ -314,8 +395,8 @@ def test_a_query_file_is_asked_with_keys_put_in(tmp_path: Path, has_meta: bool, 
     asks = []
     for command in (DCMTK, OURS):
         with scripted_scp(answering()) as scp:
-            keys = ("-k", "(0040,0100)[0].Modality=MR", "-k", "PatientID=1")
-            ended = ran(command, "findscu", "-P", *keys, "127.0.0.1", scp.port, file, folder=tmp_path)
+            words = ("-k", "(0040,0100)[0].Modality=MR", "-k", "PatientID=1")
+            ended = ran(command, "findscu", "-P", *words, "127.0.0.1", scp.port, file, folder=tmp_path)
         assert ended.code == 0, ended
         asks.append(scp.identifiers)
 
@@ -397,8 +478,8 @@ def test_a_key_that_is_none_ends_with_2_before_the_peer_is_called(tmp_path: Path
 
 def test_text_beyond_ascii_is_asked_in_a_character_set_that_is_said(tmp_path: Path) -> None:
     with scripted_scp(answering()) as scp:
-        for keys in (("PatientName=Müller",), ("PatientName=Müller", "SpecificCharacterSet=ISO_IR 100")):
-            assert asked(OURS, tmp_path, scp.port, *(word for key in keys for word in ("-k", key))).code == 0
+        for typed in (("PatientName=Müller",), ("PatientName=Müller", "SpecificCharacterSet=ISO_IR 100")):
+            assert asked(OURS, tmp_path, scp.port, *(word for key in typed for word in ("-k", key))).code == 0
         assert asked(OURS, tmp_path, scp.port, "-k", "PatientName=Müller".encode("latin-1")).code == 0
     utf_8, latin, as_typed = scp.identifiers
 
@@ -685,8 +766,8 @@ def test_our_archive_and_dcmqrscp_answer_alike(
     stored = [instance(study=study, side_pixels=0) for study in (1, 2)]
     archive.store(*stored)
     real.store(*stored)
-    keys = ("QueryRetrieveLevel=STUDY", "StudyInstanceUID", "StudyDate", "PatientName=Synthetic*")
-    words = [word for key in keys for word in ("-k", key)]
+    typed = ("QueryRetrieveLevel=STUDY", "StudyInstanceUID", "StudyDate", "PatientName=Synthetic*")
+    words = [word for key in typed for word in ("-k", key)]
     of_ours, of_theirs = (
         asked(OURS, tmp_path, port, "-S", "--json", "-aec", title, *words)
         for port, title in ((archive.port, archive.title), (real.port, "DCMQRSCP"))
@@ -726,8 +807,8 @@ def worklist(tmp_path: Path) -> Iterator[int]:
 
 
 def test_a_worklist_is_asked_by_paths(tmp_path: Path, worklist: int) -> None:
-    keys = ("(0040,0100)[0].Modality=MR", "ScheduledProcedureStepSequence[0].(0040,0007)", "AccessionNumber")
-    words = [word for key in keys for word in ("-k", key)]
+    typed = ("(0040,0100)[0].Modality=MR", "ScheduledProcedureStepSequence[0].(0040,0007)", "AccessionNumber")
+    words = [word for key in typed for word in ("-k", key)]
     theirs, ours = (asked(command, tmp_path, worklist, "-v", "-aec", "HOSPITAL", *words) for command in (DCMTK, OURS))
     document = asked(OURS, tmp_path, worklist, "--json", "-aec", "HOSPITAL", *words)
     other = asked(OURS, tmp_path, worklist, "--json", "-aec", "HOSPITAL", "-k", "(0040,0100)[0].Modality=CT")
