@@ -1,6 +1,6 @@
 """nodes.py, dump.py, json_model.py, xml_models.py, names.py: a data set as it was sent, and what is said of it.
 
-What DCMTK prints is held against its programs in tests/wire/test_findscu.py.
+What DCMTK prints is held against its programs in tests/wire/test_findscu_answers.py.
 """
 
 import json
