@@ -68,22 +68,14 @@ def parse(data: bytes, transfer_syntax: str, *, max_bytes: int = MAX_IDENTIFIER_
 
 
 def of_elements(elements: Iterable[Element]) -> tuple[Node, ...]:
-    """Elements that were never sent, with the lengths that they will have in explicit VR."""
-    return tuple(_of_element(element) for element in elements)
+    """Elements that were not sent yet: sequences and items have no length, and DCMTK says 0."""
+    return tuple(map(_of_element, elements))
 
 
 def _of_element(element: Element) -> Node:
     if isinstance(element.value, bytes):
         return Node(element.tag, element.vr, len(element.value) + len(element.value) % 2, element.value)
-    items: list[Item] = []
-    for each in element.value:
-        nodes = of_elements(each)
-        items.append(Item(sum(_encoded_bytes(node) for node in nodes), nodes))
-    return Node(element.tag, "SQ", sum(8 + (item.length or 0) for item in items), tuple(items))
-
-
-def _encoded_bytes(node: Node) -> int:
-    return (8 if node.vr in SHORT_VRS else 12) + (node.length or 0)
+    return Node(element.tag, "SQ", 0, tuple(Item(0, of_elements(item)) for item in element.value))
 
 
 def character_sets(nodes: Iterable[Node], outer: tuple[str, ...] = ()) -> tuple[str, ...]:

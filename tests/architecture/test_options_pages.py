@@ -65,7 +65,7 @@ def test_the_presets_are_those_of_negotiation() -> None:
 
 def codes_said(name: str) -> list[int]:
     paragraph = page(name).partition("Exit codes:")[2].partition("\n\n")[0]
-    return [int(code) for code in re.findall(r"(?<![\w.])(\d\d?)(?= for| when)", paragraph)]
+    return [int(code) for code in re.findall(r"(?<![\w.])(\d\d?)(?=\s(?:for|when))", paragraph)]
 
 
 def codes_of(module: ModuleType) -> set[int]:

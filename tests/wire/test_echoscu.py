@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from archive.cli.dcmtk import echoscu_options
+from archive.cli.dcmtk import calling, echoscu_options
+from archive.cli.dcmtk.client_options import Client
 from archive.dimse.commands import CEchoRequest
 from archive.dimse.exchange import Exchange, Message
+from archive.upper_layer.association import Timeouts
+from archive.upper_layer.connection import Deadline
 from archive.upper_layer.proposal import Agreement, Proposal, Rejection, UserIdentity
 from scripts.background import free_port
 from tests.fix_association import WAIT_SECONDS, agree
@@ -18,6 +21,7 @@ from tests.fix_dcmtk import Receiver
 from tests.fix_tls import Authority, Identity
 from tests.wire.clients import DCMTK, OURS, Command, Ended, both, ran
 from tests.wire.scripted_scp import scripted_scp
+from tests.wire.storage_scps import running
 
 BROKEN = 70
 
@@ -198,6 +202,28 @@ def test_a_peer_that_does_not_answer_is_given_up(tmp_path: Path) -> None:
     assert "in time" in ended.log[-1]
 
 
+def test_a_peer_that_stops_in_the_middle_of_an_answer_is_given_up(tmp_path: Path) -> None:
+    done = threading.Event()
+
+    def serve(exchange: Exchange, message: Message) -> None:
+        beginning = bytes.fromhex("04 00 00000064 00000060 01 03")
+        exchange.association.connection.send((beginning,), Deadline.after(WAIT_SECONDS))
+        done.wait(WAIT_SECONDS)
+
+    with scripted_scp(serve) as scp:
+        ended = echo(OURS, tmp_path, scp.port, "-ts", 1)
+        done.set()
+
+    assert ended.code == BROKEN
+    assert "in time" in ended.log[-1]
+
+
+def test_each_option_of_time_is_for_its_own_wait() -> None:
+    asked = Client("host", 104, "ME", connect_timeout=1, socket_timeout=2, acse_timeout=3, dimse_timeout=4)
+
+    assert calling.timeouts(asked) == Timeouts(connect=1, dimse=2, acse=3, response=4, idle=None)
+
+
 # User identity
 
 
@@ -326,6 +352,18 @@ def test_tls_is_spoken_without_a_certificate_to_who_asks_for_none(
     ended = echo(OURS, tmp_path, open_to_all.port, "+tla", "+cf", authority.certificate)
 
     assert ended.code == 0, ended
+
+
+def test_a_server_name_is_asked_for(tmp_path: Path, authority: Authority, archive_identity: Identity) -> None:
+    own = ("+tls", archive_identity.key, archive_identity.certificate, "-ic", "--expect-sni", "hospital.example")
+    with running(OURS, tmp_path, *own) as scp:
+        trust = ("+tla", "+cf", authority.certificate, "-ta", 10)
+        right, wrong, none = (
+            echo(OURS, tmp_path, scp.port, *trust, *name)
+            for name in (("--request-sni", "hospital.example"), ("--request-sni", "other.example"), ("--no-sni",))
+        )
+
+    assert (right.code, wrong.code, none.code) == (0, 1, 0), (right, wrong, none)
 
 
 def test_files_of_tls_that_cannot_be_used_are_an_error(tmp_path: Path, authority: Authority) -> None:

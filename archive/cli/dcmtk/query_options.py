@@ -127,4 +127,4 @@ SOP_CLASSES: Mapping[str, Mapping[str, str]] = {
         "get": "1.2.840.10008.5.1.4.1.2.3.3",
     },
 }
-"""SOP Classes by model and operation (PS3.4 C.6, K.6.1)."""
+"""SOP Classes by model and operation (PS3.4 C.6, K.6.1); those of `query.model`, which takes longer to import."""

@@ -10,8 +10,10 @@ from archive.cli.dcmtk.client_options import Client, IdentityOptions
 from archive.cli.dcmtk.echoscu_options import Echoscu
 from archive.cli.dcmtk.findscu_options import Findscu, Output
 from archive.cli.dcmtk.options import Program
-from archive.cli.dcmtk.query_options import QueryOptions
+from archive.cli.dcmtk.query_options import SOP_CLASSES, QueryOptions
 from archive.errors import Misconfigured
+from archive.query import model as query_model
+from archive.query.model import Model, Operation
 from tests.unit.cli.dcmtk.test_storage_scp_options import spelt
 
 # The options of DCMTK 3.7.0 as its pages spell them, and behind the bar those of other tools of its and ours; written
@@ -200,6 +202,19 @@ def test_an_option_decides_what_becomes_of_the_answers(line: str, output: Output
 def test_a_mistake_in_what_is_asked_is_said(line: str, said: str) -> None:
     with pytest.raises(Misconfigured, match=said):
         findscu(line)
+
+
+def test_the_sop_classes_are_those_that_an_archive_serves_and_the_worklist() -> None:
+    models = {"--patient": Model.PATIENT_ROOT, "--study": Model.STUDY_ROOT, "--psonly": Model.PATIENT_STUDY_ONLY}
+    of_archives = {
+        uid: (models[model], Operation[name.upper()])
+        for model, operations in SOP_CLASSES.items()
+        for name, uid in operations.items()
+        if model != "--worklist"
+    }
+
+    assert of_archives == query_model.SOP_CLASSES
+    assert SOP_CLASSES["--worklist"] == {"find": "1.2.840.10008.5.1.4.31"}
 
 
 def test_cancel_decides_after_how_many() -> None:
