@@ -119,10 +119,12 @@ def test_query_retrieve_sop_classes_are_those_that_are_served() -> None:
     assert described == set(SOP_CLASSES)
 
 
-def test_sop_classes_of_clients_are_those_that_they_ask_by() -> None:
-    described = {row[2] for row in cells("### Clients") if row[0] == "archive findscu"}
+@pytest.mark.parametrize("operation", ["find", "move", "get"])
+def test_sop_classes_of_clients_are_those_that_they_ask_by(operation: str) -> None:
+    described = {row[2] for row in cells("### Clients") if row[0] == f"archive {operation}scu"}
 
-    assert described == {operations["find"] for operations in query_options.SOP_CLASSES.values()}
+    served = query_options.SOP_CLASSES.values()
+    assert described == {operations[operation] for operations in served if operation in operations}
 
 
 def test_transfer_syntaxes_of_queries_are_the_ones_that_can_be_converted() -> None:
