@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from queue import Queue
 
-from pydicom.dataset import FileDataset
+from pydicom import dcmwrite
+from pydicom.dataset import Dataset, FileDataset
 from pynetdicom import evt
 from pynetdicom.ae import ApplicationEntity
 
@@ -20,22 +21,33 @@ from archive.upper_layer.proposal import Agreement, Context, Proposal, Rejection
 from archive.upper_layer.tls import Tls
 from archive.upper_layer.tls_connection import TlsConnection
 from tests.fix_association import PATIENT, WAIT_SECONDS, agree
+from tests.fix_instances import encoded, instance
 from tests.wire.clients import DCMTK, OURS, Command, both, ran
-from tests.wire.raw_messages import EXPLICIT, PATIENT_ROOT_GET, PATIENT_ROOT_MOVE, SECONDARY_CAPTURE
+from tests.wire.raw_messages import EXPLICIT, PATIENT_ROOT_GET, PATIENT_ROOT_MOVE, SECONDARY_CAPTURE, Proposed
+from tests.wire.raw_scu import RawScu
 from tests.wire.receivers import raw_acceptor
 
 __all__ = [
-    "DCMTK",
-    "OURS",
     "Asked",
     "Command",
+    "DCMTK",
+    "OURS",
+    "QUERY",
     "Ran",
     "RetrieveScp",
+    "answering",
     "both",
+    "files_in",
+    "move",
+    "of_uid",
     "pynetdicom_archive",
+    "query_file",
     "retrieve_scp",
     "run",
+    "storing",
 ]
+
+QUERY = ("-k", "QueryRetrieveLevel=PATIENT", "-k", "PatientID=P000001")
 
 
 @dataclass(frozen=True)
@@ -57,6 +69,31 @@ def run(command: Command, name: str, folder: Path, *arguments: object) -> Ran:
     folder.mkdir(exist_ok=True, parents=True)
     ended = ran(command, name, *arguments, folder=folder)
     return Ran(ended.code, ended.out.decode(), ended.error.decode(errors="replace"))
+
+
+def move(command: Command, tmp_path: Path, port: int, *arguments: object) -> Ran:
+    """Run movescu, in an empty folder below the test's."""
+    return run(command, "movescu", tmp_path / "work", *arguments, "127.0.0.1", port)
+
+
+def files_in(folder: Path) -> list[str]:
+    """Every file below a folder, by name."""
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def of_uid(uid: str) -> bytes:
+    """A data set with what is no SOP Instance UID in its place."""
+    digits = "1" * len(uid)
+    return encoded(instance(SOPInstanceUID=digits)).replace(digits.encode(), uid.encode())
+
+
+def query_file(path: Path, **keys: object) -> Path:
+    """A data set without File Meta Information, which is returned."""
+    data_set = Dataset()
+    for keyword, value in keys.items():
+        setattr(data_set, keyword, value)
+    dcmwrite(path, data_set, implicit_vr=False, little_endian=True)
+    return path
 
 
 @dataclass(frozen=True)
@@ -82,6 +119,30 @@ class Asked:
             affected_sop_instance_uid=sop_instance_uid,
         )
         return self.exchange.ask(context, request, data_set).status
+
+
+def answering(*statuses: int) -> Callable[[Asked], None]:
+    """Answers the first request with the first status, and so on."""
+    left = list(statuses)
+    return lambda asked: asked.answer(left.pop(0))
+
+
+def storing(port: Callable[[], int], *data_sets: FileDataset, status: int = 0) -> Callable[[Asked], None]:
+    """Stores all of them over one association with whoever asks, and answers."""
+
+    def serve(asked: Asked) -> None:
+        with RawScu(port()) as scu:
+            contexts = dict.fromkeys(
+                (str(each.SOPClassUID), str(each.file_meta.TransferSyntaxUID)) for each in data_sets
+            )
+            scu.associate([Proposed(sop_class, (syntax,)) for sop_class, syntax in contexts])
+            for number, each in enumerate(data_sets):
+                scu.store(str(each.SOPClassUID), str(each.SOPInstanceUID), encoded(each))
+                asked.answer(0xFF00, remaining=len(data_sets) - number - 1, completed=number + 1, failed=0, warning=0)
+            scu.release()
+        asked.answer(status)
+
+    return serve
 
 
 @dataclass

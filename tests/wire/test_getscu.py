@@ -21,26 +21,29 @@ from tests.fix_instances import ct, data_set_bytes, encoded, instance
 from tests.fix_tls import Authority, Identity
 from tests.wire.raw_messages import DATA, EXPLICIT, IMPLICIT, SECONDARY_CAPTURE, pdu, pdv
 from tests.wire.real_dcmqrscp import TITLE, RealDcmqrscp
-from tests.wire.retrieving import DCMTK, OURS, Asked, Command, Ran, both, pynetdicom_archive, retrieve_scp, run
+from tests.wire.retrieving import (
+    DCMTK,
+    OURS,
+    QUERY,
+    Asked,
+    Command,
+    Ran,
+    answering,
+    both,
+    files_in,
+    of_uid,
+    pynetdicom_archive,
+    query_file,
+    retrieve_scp,
+    run,
+)
 from tests.wire.running import Archive
-from tests.wire.test_movescu import of_uid, query_file
 
-QUERY = ("-k", "QueryRetrieveLevel=PATIENT", "-k", "PatientID=P000001")
 Start = Callable[..., RealDcmqrscp]
 
 
 def get(command: Command, tmp_path: Path, port: int, *arguments: object) -> Ran:
     return run(command, "getscu", tmp_path / "work", *arguments, "127.0.0.1", port)
-
-
-def files_in(folder: Path) -> list[str]:
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-
-
-def answering(*statuses: int) -> Callable[[Asked], None]:
-    """Answers the first request with the first status, and so on."""
-    left = list(statuses)
-    return lambda asked: asked.answer(left.pop(0))
 
 
 def storing(*data_sets: FileDataset, statuses: list[int] | None = None) -> Callable[[Asked], None]:

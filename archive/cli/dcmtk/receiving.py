@@ -280,4 +280,3 @@ def receive(receiver: Receiver, sockets: Inherited) -> int:
     if ended_by:
         end_by(ended_by[0])
     return OK
-
