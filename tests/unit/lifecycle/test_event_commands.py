@@ -74,7 +74,11 @@ def test_for_a_shell_the_line_stays_and_values_are_quoted(line: str, expected: s
 
 @pytest.mark.parametrize(
     "line, quoted",
-    [("x #a", """x '$(id)`"'"'"'"\\'"""), ('x "#a"', 'x "\\$(id)\\`\'\\"\\\\"'), ("x '#a'", """x '$(id)`'\\''"\\'""")],
+    [
+        ("x #a", "x '$(id)`'\"'\"'\"\\'"),
+        ('x "#a"', 'x "\\$(id)\\`\'\\"\\\\"'),
+        ("x '#a'", "x '$(id)`'\\''\"\\'"),
+    ],
     ids=["bare", "double", "single"],
 )
 def test_signs_of_a_shell_mean_nothing_in_a_value(line: str, quoted: str) -> None:
