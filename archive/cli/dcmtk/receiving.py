@@ -284,12 +284,14 @@ def receive(receiver: Receiver, sockets: Inherited, closed: Callable[[bool], Non
 
     # One that is ignored stays so: by nohup, or a shell in the background.
     heeded = [number for number in _ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+    signal.set_wakeup_fd(receiver.wake_descriptor, warn_on_full_buffer=False)
     for number in heeded:
         signal.signal(number, end)
     if sockets.connection is not None:
         receiver.run_one(sockets.connection)
     else:
         receiver.run(sockets.listening)
+    signal.set_wakeup_fd(-1)
     if not ended_by:  # nothing is left that a signal would have to spare
         for number in heeded:
             signal.signal(number, signal.SIG_DFL)
