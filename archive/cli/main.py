@@ -114,6 +114,7 @@ FACES: dict[str, tuple[str, str]] = {
     "dcmqrscp": ("archive.cli.dcmtk.dcmqrscp:dcmqrscp", "As DCMTK's dcmqrscp, with its configuration file."),
     "storescp": ("archive.cli.dcmtk.storescp_options:storescp", "As DCMTK's storescp: receive into a folder."),
     "dcmrecv": ("archive.cli.dcmtk.dcmrecv_options:dcmrecv", "As DCMTK's dcmrecv: receive into a folder."),
+    "echoscu": ("archive.cli.dcmtk.echoscu_options:echoscu", "As DCMTK's echoscu: ask whether a peer is there."),
 }
 
 

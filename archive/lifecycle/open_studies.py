@@ -4,9 +4,9 @@ What tells the end of a study is nowhere in DICOM; these are guesses that users 
 
 - with a time of quiet: when nothing of the study has come for so long, however many others do. An association in the
   middle of an instance keeps the study open to which it stored last, because it may belong to that;
-- without one: when an instance of another study comes while no open association is at it. An association is at the
-  study to which it stored last. So two associations with a study each leave each other alone, and instances that come
-  by an association each belong together.
+- without one: when an instance of another study has come after it, and no open association is at it any more. An
+  association is at the study to which it stored last. So two associations with a study each leave each other alone, and
+  instances that come by an association each belong together.
 
 Of the order `global`, which is that of DCMTK's storescp: when an instance of another study comes, whoever sent it; and
 when nothing at all has come for the time of quiet.
@@ -94,21 +94,22 @@ class OpenStudies:
             found.modalities[name] = modality
             self._files += 1
         self._at[association] = study
-        return [self._end(each) for each in self._ended_by(study)] + self._too_many()
+        return [self._end(each) for each in self._superseded()] + self._too_many()
 
     def over(self, association: Hashable, now: float) -> None:
         """All is done that a store asks for, or it came to nothing."""
         self._busy.discard(association)
         self.heard(now)
-        if self._order == "study" and association in self._at:
+        if self._order == "study" and self._quiet_seconds is not None and association in self._at:
             self._touch(self._at[association], now)
 
-    def left(self, association: Hashable, now: float) -> None:
-        """An association has ended."""
+    def left(self, association: Hashable, now: float) -> list[OpenStudy]:
+        """An association has ended; the studies that have ended by it."""
         if association in self._busy:
             self.over(association, now)
         self.heard(now)
         self._at.pop(association, None)
+        return [self._end(each) for each in self._superseded()]
 
     def next_due(self) -> float | None:
         """When a study ends if nothing comes; None: no study ends by quiet as it is now."""
@@ -135,8 +136,9 @@ class OpenStudies:
         """What is open."""
         return list(self._open.values())
 
-    def _ended_by(self, study: Study) -> list[Study]:
-        others = [each for each in self._open if each != study]
+    def _superseded(self) -> list[Study]:
+        """Those that have ended because something of another one has come since."""
+        others = list(self._open)[:-1]
         if self._order == "global":
             return others
         if self._quiet_seconds is not None:

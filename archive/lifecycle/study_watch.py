@@ -65,11 +65,12 @@ class StudyWatch:
             self._studies.over(association, time.monotonic())
             self._wake()
 
-    def left(self, association: Hashable) -> None:
-        """An association has ended."""
+    def left(self, association: Hashable) -> list[OpenStudy]:
+        """An association has ended; the studies that have ended by it."""
         with self._change:
-            self._studies.left(association, time.monotonic())
+            ended = self._studies.left(association, time.monotonic())
             self._wake()
+            return ended
 
     def _wake(self) -> None:
         """Only for what is due before the watch looks again by itself: instances put that off, one after the other."""

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 from archive.dicom import uids
@@ -11,7 +12,7 @@ from archive.dimse.commands import CEchoRequest
 from archive.dimse.exchange import Exchange
 from archive.errors import AssociationRejected, Failed, PeerError
 from archive.upper_layer.association import Association, Timeouts
-from archive.upper_layer.connection import Connection, Deadline, connect
+from archive.upper_layer.connection import Connection, Deadline, IpVersion, connect
 from archive.upper_layer.proposal import ExtendedNegotiation, Proposal, ProposedContext, Rejection, Role
 from archive.upper_layer.tls_connection import TlsConnection
 from archive.upper_layer.tls_session import Session
@@ -49,19 +50,40 @@ def associate(
 
     With a `session` it is held through TLS.
     """
-    proposal = Proposal(
+    asked = replace(proposal(calling, called, contexts), roles=tuple(roles), extended=tuple(extended))
+    with request(host, port, asked, timeouts, session=session) as exchange:
+        yield exchange
+
+
+def proposal(calling: str, called: str, contexts: Sequence[ProposedContext]) -> Proposal:
+    """What we propose to a peer, by our implementation."""
+    return Proposal(
         calling_ae_title=calling,
         called_ae_title=called,
         contexts=tuple(contexts),
         implementation_class_uid=uids.IMPLEMENTATION_CLASS_UID,
         implementation_version_name=uids.IMPLEMENTATION_VERSION_NAME,
-        roles=tuple(roles),
-        extended=tuple(extended),
     )
+
+
+@contextmanager
+def request(
+    host: str,
+    port: int,
+    asked: Proposal,
+    timeouts: Timeouts,
+    *,
+    session: Session | None = None,
+    version: IpVersion = "auto",
+) -> Iterator[Exchange]:
+    """The association that a proposal makes, released at the end and aborted on an error; raises PeerError.
+
+    Only addresses of an IP `version` are tried; with a `session` it is held through TLS.
+    """
     make = Connection if session is None else partial(TlsConnection, session=session)
-    with connect(host, port, timeouts.connect, make=make) as connection:
+    with connect(host, port, timeouts.connect, make=make, version=version) as connection:
         connection.shake_hands(Deadline.after(timeouts.acse))
-        with Association.request(connection, proposal, timeouts) as association:
+        with Association.request(connection, asked, timeouts) as association:
             yield Exchange(association)
 
 
@@ -78,8 +100,9 @@ def echo(
             if accepted is None:
                 raise Failed("The peer takes the association, and no C-ECHO on it")
             asked_at = time.perf_counter()
-            request = CEchoRequest(message_id=exchange.next_message_id(), affected_sop_class_uid=_VERIFICATION)
-            response = exchange.ask(accepted, request)
+            response = exchange.ask(
+                accepted, CEchoRequest(message_id=exchange.next_message_id(), affected_sop_class_uid=_VERIFICATION)
+            )
             seconds = time.perf_counter() - asked_at
     except AssociationRejected as error:
         raise AssociationRejected(explained(error)) from error

@@ -18,16 +18,21 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, Self, TypeAlias, TypeVar
+from typing import Literal, NamedTuple, Self, TypeAlias, TypeVar
 
 from archive.errors import CannotConnect, ConnectionLost, DeadlineExpired, PduTooLarge, UnrecognizedPdu
 from archive.upper_layer.certificate import Certificate
 
 _Found = TypeVar("_Found")
 
-_Found = TypeVar("_Found")
-
 Buffer: TypeAlias = bytes | bytearray | memoryview  # a memoryview is one of bytes ("B"), so that len() is its size
+
+IpVersion = Literal["auto", "ipv4", "ipv6"]
+_FAMILIES: Mapping[IpVersion, socket.AddressFamily] = {
+    "auto": socket.AF_UNSPEC,
+    "ipv4": socket.AF_INET,
+    "ipv6": socket.AF_INET6,
+}
 
 PDU_HEADER = struct.Struct(">BxI")  # type (1), reserved (1), length of what follows (4)
 DEFAULT_BUFFER_BYTES = 512 * 1024  # holds three PDUs of 128 KiB and a part; more reads less often but misses the cache
@@ -327,11 +332,19 @@ def _after(buffers: Sequence[Buffer], sent: int) -> Sequence[Buffer]:
 
 
 def connect(
-    host: str, port: int, seconds: float | None, *, make: Callable[[socket.socket], Connection] = Connection
+    host: str,
+    port: int,
+    seconds: float | None,
+    *,
+    make: Callable[[socket.socket], Connection] = Connection,
+    version: IpVersion = "auto",
 ) -> Connection:
-    """A connection to the first address of `host` that answers; names, tries and all within `seconds` (None = none)."""
+    """A connection to the first address of `host` that answers; names, tries and all within `seconds` (None = none).
+
+    Only addresses of a `version` are tried. Raises CannotConnect.
+    """
     deadline = Deadline.after(seconds)
-    addresses = resolve(host, seconds)
+    addresses = resolve(host, seconds, version)
     reason = "no address"
     for index, address in enumerate(addresses):
         remaining = deadline.remaining_seconds
@@ -364,14 +377,15 @@ def _connect_to(address: Address, seconds: float | None) -> socket.socket:
     return sock
 
 
-def resolve(host: str, seconds: float | None) -> tuple[str, ...]:
+def resolve(host: str, seconds: float | None, version: IpVersion = "auto") -> tuple[str, ...]:
     """The numeric addresses of `host`, in the resolver's order; CannotConnect when it has none within `seconds`.
 
     The resolver itself knows no deadline, so a name is looked up by a thread that we wait for only so long.
     """
+    family = _FAMILIES[version]
     with contextlib.suppress(socket.gaierror, UnicodeError):  # it is a name, or none that DNS could have
-        return _addresses(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST))
-    found = _within(seconds, lambda: _addresses(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)))
+        return _addresses(socket.getaddrinfo(host, None, family, socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST))
+    found = _within(seconds, lambda: _addresses(socket.getaddrinfo(host, None, family, socket.SOCK_STREAM)))
     if isinstance(found, tuple):
         return found
     if found is None:

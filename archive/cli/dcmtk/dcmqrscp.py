@@ -8,7 +8,6 @@ from archive.cli.dcmtk.dcmqrscp_options import DEFAULT_CONFIG, PROGRAM
 from archive.cli.dcmtk.face import Face
 from archive.cli.dcmtk.network_options import (
     DEFAULT_ACSE_TIMEOUT,
-    IpVersion,
     ip_version,
     uses_host_rules,
 )
@@ -19,6 +18,7 @@ from archive.cli.dcmtk.transfer_syntax_options import accepted, proposed, refuse
 from archive.errors import Misconfigured
 from archive.registry.association_profiles import AssociationProfile
 from archive.registry.dcmqrscp_config import ResponseCharacterSet
+from archive.upper_layer.connection import IpVersion
 
 CONFIGURATION_FAILED = 10  # the exit code for a configuration that cannot be read or served
 

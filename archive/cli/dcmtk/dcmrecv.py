@@ -5,9 +5,9 @@ import sys
 
 from archive.cli.dcmtk import receiving
 from archive.cli.dcmtk.dcmrecv_options import PROGRAM, Dcmrecv, decide
-from archive.cli.dcmtk.face import OK
+from archive.cli.dcmtk.face import OK, ending_with
 from archive.cli.dcmtk.options import CommandLine
-from archive.cli.dcmtk.receiving import Ended, Sinks, Speaker, Visit, Words, ending_with
+from archive.cli.dcmtk.receiving import Sinks, Speaker, Visit, Words
 from archive.dicom.normal import EncodingOptions
 from archive.errors import Misconfigured
 from archive.lifecycle.discard import DiscardingSink
@@ -44,15 +44,7 @@ _WORDS = Words(
 
 
 def receive(given: CommandLine) -> int:
-    """Receive until a signal ends it; the exit code."""
-    try:
-        return _receive(given)
-    except Ended as ended:
-        log.critical("%s", ended)
-        return ended.code
-
-
-def _receive(given: CommandLine) -> int:
+    """Receive until a signal ends it; the exit code. Raises Ended."""
     sockets = inherited.passed()
     if not given.arguments and not sockets:
         sys.stdout.write(PROGRAM.help)

@@ -4,7 +4,8 @@ import logging
 import platform
 import sys
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import click
 
@@ -13,15 +14,34 @@ from archive.cli.dcmtk import general_options
 from archive.cli.dcmtk.options import CommandLine, Program
 from archive.errors import Misconfigured
 
+_log = logging.getLogger(__name__)
+
 OK = 0
 SYNTAX_ERROR = 1
 
 Work = Callable[[CommandLine], int]
-"""What a face does once its command line is understood; raises Misconfigured for what cannot be in it."""
+"""What a face does once its command line is understood; raises Misconfigured for what cannot be in it, or Ended."""
 
 
 Answers = Mapping[str, Callable[[], str]]
 """What exclusive options of a face beside `--help` and `--version` print, below its header."""
+
+
+class Ended(Exception):
+    """The face cannot go on: what is said about it, and the exit code."""
+
+    def __init__(self, reason: str, code: int) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+@contextmanager
+def ending_with(code: int, said: str = "") -> Iterator[None]:
+    """What is misconfigured ends the face with this code; `said` stands before the reason."""
+    try:
+        yield
+    except Misconfigured as error:
+        raise Ended(f"{said}{error}", code) from error
 
 
 def run(
@@ -29,6 +49,9 @@ def run(
 ) -> int:
     """Run `work`, or answer an exclusive option or a mistake; the exit code. `style` is one of telemetry's."""
     is_quiet = False
+    if not arguments and program.needs_parameters:
+        sys.stdout.write(program.help)
+        return OK
     try:
         given = program.parse(arguments)
         if given.has(general_options.HELP):
@@ -47,6 +70,9 @@ def run(
         if given.has(general_options.ARGUMENTS):
             _say_arguments(program, given)
         return work(given)
+    except Ended as ended:
+        _log.critical("%s", ended)
+        return ended.code
     except Misconfigured as error:
         if not is_quiet:
             sys.stderr.write(f"{program.header}error: {error}\n")

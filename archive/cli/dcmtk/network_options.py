@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from archive.cli.dcmtk.options import CommandLine, Group, Option
 from archive.errors import Misconfigured
+from archive.upper_layer.connection import IpVersion
 
 if TYPE_CHECKING:
     from archive.registry.association_profiles import ProfileReading
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 MIN_PDU_BYTES, MAX_PDU_BYTES = 4096, 131_072
 DEFAULT_ACSE_TIMEOUT = 30  # seconds
 
-IpVersion = Literal["ipv4", "ipv6", "auto"]
 _IP_VERSIONS: dict[str, IpVersion] = {"--ipv4": "ipv4", "--ipv6": "ipv6", "--ip-auto": "auto"}
 LISTEN_HOSTS: Mapping[IpVersion, str] = {"ipv4": "0.0.0.0", "ipv6": "ipv6", "auto": "::"}  # noqa: S104 - as DCMTK's
 """What `server.listener` calls the addresses of a version."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from archive.dicom import uids
 from archive.dicom.dcmtk_names import dcmtk_name_of
-from archive.upper_layer.proposal import Agreement, ContextResult, ExtendedNegotiation, Proposal, Role
+from archive.upper_layer.proposal import Agreement, AnsweredContext, ContextResult, ExtendedNegotiation, Proposal, Role
 
 _RESULTS = {
     ContextResult.ACCEPTED: "Accepted",
@@ -21,19 +21,31 @@ def lines(request: Proposal, answer: Agreement | None = None, *, max_pdu_bytes: 
 
     `max_pdu_bytes` is the longest PDU that we take, `title` the one that we respond with.
     """
+    return _lines(request, answer, request, max_pdu_bytes, title)
+
+
+def lines_of_requestor(request: Proposal, answer: Agreement | None = None) -> Sequence[str]:
+    """The request, or with `answer` the answer to it, as a requestor says it."""
+    theirs = answer or Agreement((), max_pdu_bytes=0)
+    return _lines(request, answer, theirs, request.max_pdu_bytes, request.called_ae_title)
+
+
+def _lines(
+    request: Proposal, answer: Agreement | None, theirs: Proposal | Agreement, max_pdu_bytes: int, title: str
+) -> Sequence[str]:
     kind = "AC" if answer else "RQ"
     return (
         f"====================== BEGIN A-ASSOCIATE-{kind} =====================",
         f"Our Implementation Class UID:      {uids.IMPLEMENTATION_CLASS_UID}",
         f"Our Implementation Version Name:   {uids.IMPLEMENTATION_VERSION_NAME}",
-        f"Their Implementation Class UID:    {request.implementation_class_uid}",
-        f"Their Implementation Version Name: {request.implementation_version_name}",
+        f"Their Implementation Class UID:    {theirs.implementation_class_uid}",
+        f"Their Implementation Version Name: {theirs.implementation_version_name}",
         f"Application Context Name:    {request.application_context}",
         f"Calling Application Name:    {request.calling_ae_title}",
         f"Called Application Name:     {request.called_ae_title}",
         f"Responding Application Name: {title}",
         f"Our Max PDU Receive Size:    {max_pdu_bytes}",
-        f"Their Max PDU Receive Size:  {request.max_pdu_bytes}",
+        f"Their Max PDU Receive Size:  {theirs.max_pdu_bytes}",
         "Presentation Contexts:",
         *(_answered(request, answer) if answer else _proposed(request)),
         *_extended("Requested Extended Negotiation:", request.extended),
@@ -59,7 +71,7 @@ def _answered(request: Proposal, answer: Agreement) -> Iterator[str]:
     roles = {role.sop_class_uid: role for role in answer.roles}
     answers = {context.context_id: context for context in answer.contexts}
     for context in request.contexts:
-        given = answers[context.context_id]
+        given = answers.get(context.context_id) or AnsweredContext(context.context_id, ContextResult.NO_REASON)
         yield f"  Context ID:        {context.context_id} ({_RESULTS[given.result]})"
         yield f"    Abstract Syntax: {_named(context.abstract_syntax)}"
         yield f"    Proposed SCP/SCU Role: {_role(proposed_roles.get(context.abstract_syntax))}"

@@ -4,15 +4,14 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from archive.cli import hosts_files
 from archive.cli.dcmtk import network_options, parameters, status_words
 from archive.cli.dcmtk.face import OK
-from archive.cli.dcmtk.network_options import IpVersion, ProfileName
+from archive.cli.dcmtk.network_options import ProfileName
 from archive.cli.dcmtk.tls_options import TlsOptions
 from archive.dicom.modality_prefixes import prefix
 from archive.dimse.commands import CEchoRequest, CStoreRequest
@@ -27,7 +26,7 @@ from archive.services.reception import Terms
 from archive.storage.received import Received
 from archive.storage.sink import InstanceSink, Outcome
 from archive.upper_layer.association import Association
-from archive.upper_layer.connection import Connection
+from archive.upper_layer.connection import Connection, IpVersion
 from archive.upper_layer.proposal import Agreement, Proposal, Rejection
 
 log = logging.getLogger(__name__)
@@ -35,23 +34,6 @@ log = logging.getLogger(__name__)
 
 Sinks = Callable[[str, Callable[[Received, Path], None]], InstanceSink]
 """What an association stores into: by the calling AE title, and who is told of each file that has its name."""
-
-
-class Ended(Exception):
-    """The face cannot go on: what is said about it, and the exit code."""
-
-    def __init__(self, reason: str, code: int) -> None:
-        super().__init__(reason)
-        self.code = code
-
-
-@contextmanager
-def ending_with(code: int, said: str = "") -> Iterator[None]:
-    """What is misconfigured ends the face with this code; `said` stands before the reason."""
-    try:
-        yield
-    except Misconfigured as error:
-        raise Ended(f"{said}{error}", code) from error
 
 
 # What the command line names

@@ -17,3 +17,8 @@ def of_store(code: int) -> str:
     if code >> 12 == 0xC:
         return "Error: CannotUnderstand"
     return _STORE.get(code) or _STORE_BY_HIGH_BYTE.get(code >> 8) or f"Unknown Status: 0x{code:x}"
+
+
+def of_echo(code: int) -> str:
+    """What a status of C-ECHO is called (PS3.7 9.1.5.1.4)."""
+    return "Success" if code == status.SUCCESS else f"Unknown Status: 0x{code:x}"

@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 
 from archive.cli.dcmtk import receiving
-from archive.cli.dcmtk.face import OK
+from archive.cli.dcmtk.face import OK, Ended, ending_with
 from archive.cli.dcmtk.options import CommandLine
-from archive.cli.dcmtk.receiving import Ended, Speaker, Visit, Words, ending_with
+from archive.cli.dcmtk.receiving import Speaker, Visit, Words
 from archive.cli.dcmtk.storescp_events import EventVisit, StoreEvents
 from archive.cli.dcmtk.storescp_options import PROGRAM, Events, FaultOptions, Files, Storescp, decide
 from archive.dimse.commands import CEchoRequest, CStoreRequest
@@ -50,15 +50,7 @@ _WORDS = Words(
 
 
 def receive(given: CommandLine) -> int:
-    """Receive until a signal ends it; the exit code."""
-    try:
-        return _receive(given)
-    except Ended as ended:
-        log.critical("%s", ended)
-        return ended.code
-
-
-def _receive(given: CommandLine) -> int:
+    """Receive until a signal ends it; the exit code. Raises Ended."""
     # Before anything is said: standard error may be the connection.
     sockets = receiving.connection_of_inetd() if given.has("--inetd") else inherited.passed()
     if not given.arguments and not sockets:
@@ -175,7 +167,7 @@ class _Visit(Visit):
     def over(self) -> None:
         """The association has ended."""
         if self.events is not None:
-            self.events.over()
+            self.events.over(is_cut=self.association.connection.is_interrupted)
 
 
 def _visit(

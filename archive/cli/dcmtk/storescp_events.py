@@ -151,11 +151,11 @@ class EventVisit:
         if self._watch is not None:
             self._watch.over(self)
 
-    def over(self) -> None:
-        """The association has ended, maybe before the response to its last store."""
+    def over(self, *, is_cut: bool) -> None:
+        """The association has ended, maybe before the response to its last store; `is_cut` by us, who end, too."""
+        if self._watch is not None and not is_cut:  # then its study may be half there
+            self._ended += self._watch.left(self)
         self._end()
-        if self._watch is not None:
-            self._watch.left(self)
 
     def _end(self) -> None:
         ended, self._ended = self._ended, []

@@ -12,11 +12,12 @@ from archive import __version__
 from archive.cli.dcmtk import network_options, output_options, tls_options
 from archive.cli.dcmtk.face import Face
 from archive.cli.dcmtk.general_options import general_options
-from archive.cli.dcmtk.network_options import IpVersion, ProfileName
+from archive.cli.dcmtk.network_options import ProfileName
 from archive.cli.dcmtk.options import CommandLine, Group, Option, Parameter, Program
 from archive.cli.dcmtk.output_options import Output
 from archive.cli.dcmtk.tls_options import TlsOptions
 from archive.cli.dcmtk.transfer_syntax_options import ACCEPT_ALL, PREFER_OPTIONS, accepted, refuse_with_presets
+from archive.upper_layer.connection import IpVersion
 
 DEFAULT_MAX_PDU_BYTES = network_options.MAX_PDU_BYTES
 DEFAULT_SOCKET_TIMEOUT = 60  # seconds

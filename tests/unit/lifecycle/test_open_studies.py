@@ -23,6 +23,10 @@ class Reception:
         self.studies.over(association, self.now)
         return [each.study for each in ended]
 
+    def leave(self, association: str) -> list[Study]:
+        """An association ends; the studies that ended by it."""
+        return [each.study for each in self.studies.left(association, self.now)]
+
     def later(self, seconds: float) -> list[Study]:
         """The studies that have ended by quiet then."""
         self.now += seconds
@@ -49,7 +53,7 @@ def test_a_study_goes_on_in_another_association() -> None:
     reception = Reception()
     for association in ("x", "y"):
         assert reception.store(association, A) == []
-        reception.studies.left(association, reception.now)
+        assert reception.leave(association) == []
 
     assert reception.store("z", B) == [A]
 
@@ -63,12 +67,20 @@ def test_a_study_of_two_associations_ends_when_none_of_them_is_at_it() -> None:
     assert reception.store("y", B) == [A]
 
 
-def test_a_study_whose_association_has_ended_ends_by_the_next_instance_of_another_one() -> None:
+def test_a_study_ends_with_its_association_if_another_one_has_come_since() -> None:
     reception = Reception()
     reception.store("x", A)
     reception.store("y", B)
-    reception.studies.left("x", reception.now)
 
+    assert reception.leave("x") == [A]
+
+
+def test_a_study_whose_association_has_ended_is_open_until_another_one_comes() -> None:
+    reception = Reception()
+    reception.store("y", B)
+    reception.store("x", A)
+
+    assert reception.leave("x") == []
     assert reception.store("y", B) == [A]
 
 

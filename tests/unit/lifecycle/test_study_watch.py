@@ -61,6 +61,6 @@ def test_when_it_is_stopped_what_is_open_has_not_ended() -> None:
     watch.start()
     store(watch, "x", A)
     store(watch, "y", B)
-    watch.left("y")
+    assert watch.left("y") == []
 
     assert [each.study for each in watch.stop()] == [A, B]
