@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_PDV_HEAD_BYTES = 6  # DCMTK counts it twice
 _MAX_IDENTITY_BYTES = 65_535  # its length has two bytes on the wire (PS3.7 table D.3-14)
 
 # A-ASSOCIATE-RJ in DCMTK's words (PS3.8 table 9-21).
@@ -68,7 +69,7 @@ def associated(
             is_established = True
             _say_agreed(proposal, exchange.association.agreement)
             _check(exchange, asked, codes)
-            log.info("Association Accepted (Max Send PDV: %d)", exchange.association.fragment_bytes)
+            log.info("Association Accepted (Max Send PDV: %d)", exchange.association.fragment_bytes - _PDV_HEAD_BYTES)
             yield exchange
             log.info("Aborting Association" if asked.aborts else "Releasing Association")
             if asked.aborts:

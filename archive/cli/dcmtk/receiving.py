@@ -26,8 +26,9 @@ from archive.services.reception import Terms
 from archive.storage.received import Received
 from archive.storage.sink import InstanceSink, Outcome
 from archive.upper_layer.association import Association
-from archive.upper_layer.connection import Connection, IpVersion
+from archive.upper_layer.connection import Connection
 from archive.upper_layer.proposal import Agreement, Proposal, Rejection
+from archive.upper_layer.resolver import IpVersion
 
 log = logging.getLogger(__name__)
 
