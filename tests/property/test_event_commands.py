@@ -5,7 +5,7 @@ import subprocess
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from archive.lifecycle.event_commands import parse
+from archive.lifecycle.events.commands import parse
 
 # No NUL: no argument of a process has one. Quotes, dollars and the like more often than by chance.
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)

@@ -9,11 +9,11 @@ from archive.cli.dcmtk.receiving import Speaker
 from archive.cli.dcmtk.storescp_options import Events, Storescp
 from archive.dicom.modality_prefixes import prefix
 from archive.errors import Misconfigured
-from archive.lifecycle import event_commands, renaming
-from archive.lifecycle.command_runs import MOST_AT_ONCE, CommandRuns, Run
-from archive.lifecycle.event_commands import EventCommand, Values, of_peer
-from archive.lifecycle.open_studies import OpenStudies, OpenStudy, Study
-from archive.lifecycle.study_watch import StudyWatch
+from archive.lifecycle.events import commands, renaming
+from archive.lifecycle.events.commands import EventCommand, Values, of_peer
+from archive.lifecycle.events.open_studies import OpenStudies, OpenStudy, Study
+from archive.lifecycle.events.runs import MOST_AT_ONCE, CommandRuns, Run
+from archive.lifecycle.events.study_watch import StudyWatch
 from archive.storage.output import Output
 from archive.storage.received import Received
 from archive.upper_layer.association import Association
@@ -63,8 +63,8 @@ class StoreEvents:
             "#c": lambda: proposal.called_ae_title,
             "#r": lambda: speaker.host(proposal.peer_host),
         }
-        commands = (self._on_reception, self._on_end)
-        named = frozenset().union(*(command.placeholders for command in commands if command is not None))
+        both = (self._on_reception, self._on_end)
+        named = frozenset().union(*(command.placeholders for command in both if command is not None))
         return {placeholder: _of_peer(find()) for placeholder, find in found.items() if placeholder in named}
 
     def stored(self, sender: Values, path: Path | None) -> None:
@@ -166,7 +166,7 @@ def _command(option: str, line: str | None, asked: Events) -> EventCommand | Non
     if line is None:
         return None
     try:
-        command = event_commands.parse(line, uses_shell=asked.uses_shell)
+        command = commands.parse(line, uses_shell=asked.uses_shell)
     except Misconfigured as error:
         raise Misconfigured(f"{option}: {error}") from error
     if option == "--exec-on-eostudy" and "#f" in command.placeholders:

@@ -1,4 +1,4 @@
-"""command_runs.py: commands run beside everything else, so many at once, and leave nothing behind."""
+"""runs.py: commands run beside everything else, so many at once, and leave nothing behind."""
 
 import os
 import stat
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from archive.lifecycle.command_runs import CommandRuns, Run
+from archive.lifecycle.events.runs import CommandRuns, Run
 from scripts.background import descendants
 from tests.wire.running import becomes_true
 

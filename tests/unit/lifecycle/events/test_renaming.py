@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from archive.lifecycle.renaming import rename_in_order
+from archive.lifecycle.events.renaming import rename_in_order
 from archive.storage.folder import OutputFolder
 from tests.unit.storage.fix_received import names
 

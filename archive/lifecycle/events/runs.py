@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from archive.lifecycle.event_commands import SHELL
+from archive.lifecycle.events.commands import SHELL
 
 log = logging.getLogger(__name__)
 

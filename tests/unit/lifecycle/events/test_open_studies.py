@@ -1,6 +1,6 @@
 """open_studies.py: when a study has ended, by what comes and by the clock."""
 
-from archive.lifecycle.open_studies import OpenStudies, Order, Study
+from archive.lifecycle.events.open_studies import OpenStudies, Order, Study
 
 A, B, C = (Study(f"1.2.{number}", f"folder {number}") for number in (1, 2, 3))
 QUIET = 10.0  # seconds

@@ -17,7 +17,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from archive.lifecycle.event_commands import Values
+from archive.lifecycle.events.commands import Values
 
 # Of a hospital's day; what is open for longest ends early beyond it.
 MOST_STUDIES = 10_000

@@ -1,9 +1,9 @@
-"""event_commands.py: what a line with placeholders makes of values, and which lines are no command."""
+"""commands.py: what a line with placeholders makes of values, and which lines are no command."""
 
 import pytest
 
 from archive.errors import Misconfigured
-from archive.lifecycle.event_commands import of_peer, parse
+from archive.lifecycle.events.commands import of_peer, parse
 
 VALUES = {"#p": "/data/in box", "#f": "CT.1.2", "#a": "SCANNER", "#c": "STORESCP", "#r": "ct1.example.org"}
 

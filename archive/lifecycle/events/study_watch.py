@@ -8,8 +8,8 @@ import threading
 import time
 from collections.abc import Callable, Hashable
 
-from archive.lifecycle.event_commands import Values
-from archive.lifecycle.open_studies import OpenStudies, OpenStudy, Study
+from archive.lifecycle.events.commands import Values
+from archive.lifecycle.events.open_studies import OpenStudies, OpenStudy, Study
 
 log = logging.getLogger(__name__)
 

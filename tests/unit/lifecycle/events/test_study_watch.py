@@ -4,8 +4,8 @@ import queue
 
 import pytest
 
-from archive.lifecycle.open_studies import OpenStudies, OpenStudy, Study
-from archive.lifecycle.study_watch import StudyWatch
+from archive.lifecycle.events.open_studies import OpenStudies, OpenStudy, Study
+from archive.lifecycle.events.study_watch import StudyWatch
 
 A, B = Study("1.2.1", "a"), Study("1.2.2", "b")
 SECONDS = 60.0
