@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pydicom
+from pydicom.filereader import read_file_meta_info
 
 from tests.fix_instances import data_set_bytes
 
@@ -63,7 +63,7 @@ def _kept(file: Path, folder: Path) -> Kept:
     content = file.read_bytes()
     if content[128:132] != b"DICM":
         return Kept(name, (), content)
-    meta = pydicom.filereader.read_file_meta_info(file)
+    meta = read_file_meta_info(file)
     said = (
         str(meta.MediaStorageSOPClassUID),
         str(meta.MediaStorageSOPInstanceUID),

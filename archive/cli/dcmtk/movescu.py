@@ -1,6 +1,7 @@
 """`archive movescu`: have instances sent to an AE, or to us, as a command line of DCMTK's movescu asks for."""
 
 import logging
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -165,7 +166,12 @@ def _receiving(client: Client, incoming: Incoming, tls: "Tls | None") -> Iterato
         raise Ended(str(error), INSUFFICIENT_PRIVILEGES) from error
     except Misconfigured as error:
         raise Ended(f"cannot create network: {error}", CANNOT_INITIALIZE_NETWORK) from error
-    thread = threading.Thread(target=receiver.run, args=(sockets.listening,), name="receiver", daemon=True)
+
+    def run() -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # it is for the main thread, which may be waiting
+        receiver.run(sockets.listening)
+
+    thread = threading.Thread(target=run, name="receiver", daemon=True)
     thread.start()
     try:
         yield receiver
