@@ -134,6 +134,13 @@ class Source:
             raise _unreadable(error) from error
         return read
 
+    def read_into(self, buffer: memoryview, position: int) -> int:
+        """Fill `buffer` with the bytes from `position` on, and return how many there were; 0 only at the end."""
+        try:
+            return os.preadv(self.descriptor, [buffer], position)
+        except OSError as error:
+            raise _unreadable(error) from error
+
 
 def _unreadable(error: OSError) -> UnreadableFile:
     return UnreadableFile("The file cannot be read", reason=error.strerror)
