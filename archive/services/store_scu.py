@@ -59,7 +59,7 @@ def syntax_lists(transfer_syntaxes: Sequence[str], *, is_combined: bool) -> tupl
 def portions(
     sop_classes: Iterable[str], lists: Sequence[tuple[str, ...]]
 ) -> Iterator[tuple[tuple[str, ...], tuple[ProposedContext, ...]]]:
-    """SOP Classes, in their order and each once, as many as one association can carry; and what is proposed for them."""
+    """SOP Classes, each once and as many as an association can carry; and what is proposed for them."""
     waiting = list(dict.fromkeys(sop_classes))
     most = MAX_CONTEXTS // len(lists)
     for first in range(0, len(waiting), most):
@@ -96,7 +96,7 @@ class Sender:
                 self._contexts.setdefault(context.abstract_syntax, []).append(context)
 
     def context_for(self, sop_class_uid: str, transfer_syntax_uid: str) -> Context:
-        """Where an instance is sent: in its transfer syntax, else in one it can be converted to. Raises CannotConvert."""
+        """Where to send an instance: in its transfer syntax, or one it can be converted to. Raises CannotConvert."""
         of_class = self._contexts.get(sop_class_uid)
         if not of_class:
             raise NoContext(sop_class_uid=sop_class_uid)

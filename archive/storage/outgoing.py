@@ -96,7 +96,9 @@ class Outgoing:
         syntax, end = uids.EXPLICIT_VR_LITTLE_ENDIAN, self.source.size_bytes
         return replace(self, transfer_syntax_uid=syntax, head=bytes(written), rest_at=end)
 
-    def data_set(self, target_syntax: str, encoding: Encoding, buffer: memoryview) -> bytes | Iterator[bytes | memoryview]:
+    def data_set(
+        self, target_syntax: str, encoding: Encoding, buffer: memoryview
+    ) -> bytes | Iterator[bytes | memoryview]:
         """The data set in a transfer syntax, whole or piece by piece; `buffer` is used for them.
 
         Raises CannotConvert and UnreadableDataSet, and UnreadableFile; late only where it is long.
@@ -197,4 +199,3 @@ def _require_form(head: bytes, recognized: Recognized, form: Form) -> None:
 
 def _is_padded(header: Header) -> bool:
     return any((header.raw(tag) or b"").rstrip(b"\0").endswith(b" ") for tag in (_SOP_CLASS_UID, _SOP_INSTANCE_UID))
-

@@ -55,7 +55,7 @@ def _entries(folder: str, entered: set[tuple[int, int]]) -> list[os.DirEntry[str
 def _found(entry: os.DirEntry[str]) -> Found:
     if entry.is_file():
         return Found(entry.path)
-    reason = "the link leads nowhere" if entry.is_symlink() else "this is no regular file"
+    reason = "link that leads nowhere" if entry.is_symlink() else "what is no regular file"
     return Found(entry.path, skipped_because=reason)
 
 

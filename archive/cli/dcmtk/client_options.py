@@ -147,7 +147,9 @@ def decide(given: CommandLine, calling_title: str) -> Client:
         acse_timeout=given.signed("--acse-timeout", 1) or network_options.DEFAULT_ACSE_TIMEOUT,
         dimse_timeout=given.signed("--dimse-timeout", 1),
         max_pdu_bytes=network_options.max_pdu_bytes(given) or DEFAULT_MAX_PDU_BYTES,
-        max_send_pdu_bytes=given.unsigned("--max-send-pdu", network_options.MIN_PDU_BYTES, network_options.MAX_PDU_BYTES),
+        max_send_pdu_bytes=given.unsigned(
+            "--max-send-pdu", network_options.MIN_PDU_BYTES, network_options.MAX_PDU_BYTES
+        ),
         identity=_identity(given),
         tls=tls_options.decide(given, "requestor"),
         aborts=given.has("--abort"),

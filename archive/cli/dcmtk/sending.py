@@ -12,18 +12,17 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 
-from archive.cli.dcmtk import calling, status_words
+from archive.cli.dcmtk import calling, sending_words, status_words
 from archive.cli.dcmtk.calling import ExitCodes
 from archive.cli.dcmtk.face import Ended
 from archive.cli.dcmtk.storescu_options import Storescu
 from archive.dicom import uids
-from archive.dicom.dcmtk_names import name_of
 from archive.dicom.invention import Inventor
 from archive.dicom.modality_prefixes import prefix
 from archive.dimse import status
 from archive.dimse.exchange import Exchange
-from archive.errors import ArchiveError, CannotConvert, ConnectionLost, MissingUid, NotDicom, PeerAborted, PeerError
-from archive.services.store_scu import NoContext, Sender, Terms
+from archive.errors import ArchiveError, ConnectionLost, NotDicom, PeerAborted, PeerError
+from archive.services.store_scu import Sender, Terms
 from archive.storage.outgoing import Encoding, Outgoing, open_outgoing
 from archive.upper_layer.association import Association
 from archive.upper_layer.proposal import Context
@@ -38,13 +37,6 @@ _BEHIND_ALL = 1 << 62  # number of what is no file
 
 # After as many associations that broke, the peer is taken for one that will not have any of it.
 MOST_BREAKS = 5
-
-_SYNTAX_NAMES = {
-    uids.IMPLICIT_VR_LITTLE_ENDIAN: "Little Endian Implicit",
-    uids.EXPLICIT_VR_LITTLE_ENDIAN: "Little Endian Explicit",
-    uids.EXPLICIT_VR_BIG_ENDIAN: "Big Endian Explicit",
-    uids.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN: "Deflated Explicit VR Little Endian",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +134,7 @@ class Shipment:
 
     def pass_over(self, item: Item, error: ArchiveError) -> None:
         """A file that a search found is none to be sent."""
-        log.warning("ignoring file: %s: %s", item.path, _reason(error))
+        log.warning("ignoring file: %s: %s", item.path, sending_words.reason(error))
         with self._turn:
             self.advance(1)
 
@@ -313,6 +305,7 @@ class _Carrier:
         outgoing = job.outgoing
         if outgoing is None:
             assert job.problem is not None
+            log.info("Sending file: %s", job.item.path)
             self._refuse(job, job.problem)
             return
         if self._is_for_another_leg(outgoing):
@@ -322,7 +315,7 @@ class _Carrier:
         try:
             for repeat in range(1, self._asked.repeats + 1):
                 answer = self._store(job.item, outgoing, is_last=repeat == self._asked.repeats)
-                if is_failure(answer):
+                if sending_words.is_failure(answer):
                     code = answer
                     if self._asked.halts:
                         break
@@ -336,7 +329,7 @@ class _Carrier:
         if code == status.SUCCESS:
             self._shipment.sent(job.item)
         else:
-            self._shipment.failed(job.item, exit_code_of(code))
+            self._shipment.failed(job.item, sending_words.exit_code_of(code))
 
     def _is_for_another_leg(self, outgoing: Outgoing) -> bool:
         proposed = self._leg.sop_classes
@@ -355,10 +348,8 @@ class _Carrier:
             self._look_ahead()
         response = self._sender.finish(message_id)
         log.info("Received Store Response (%s)", status_words.of_store(response.status))
-        if is_failure(response.status):
-            comment = f": {response.error_comment}" if response.error_comment else ""
-            words = status_words.of_store(response.status)
-            log.error("Store Failed, file: %s: %s (status %04X)%s", item.path, words, response.status, comment)
+        if sending_words.is_failure(response.status):
+            log.error("%s", sending_words.refusal(item.path, response))
         return response.status
 
     def _as_sent(self, item: Item, outgoing: Outgoing) -> Outgoing:
@@ -386,10 +377,7 @@ class _Carrier:
         if not log.isEnabledFor(logging.INFO):
             return
         if context.transfer_syntax != outgoing.transfer_syntax_uid:
-            before, after = outgoing.transfer_syntax_uid, context.transfer_syntax
-            log.info(
-                "Converting transfer syntax: %s -> %s", _SYNTAX_NAMES.get(before, before), _SYNTAX_NAMES.get(after, after)
-            )
+            log.info("%s", sending_words.conversion(outgoing.transfer_syntax_uid, context.transfer_syntax))
         modality = prefix(outgoing.sop_class_uid, unknown="OT")
         log.info("Sending Store Request (MsgID %d, %s)", message_id, modality)
 
@@ -398,45 +386,7 @@ class _Carrier:
         if job.item.is_found and isinstance(error, NotDicom):
             self._shipment.pass_over(job.item, error)
             return
-        log.error("%s", _sentence(job, error))
+        log.error("%s", sending_words.problem(job.item.path, job.outgoing, error))
         self._shipment.failed(job.item, FAILED)
         if self._asked.halts:
             raise _Halted
-
-
-def is_failure(code: int) -> bool:
-    """Whether a peer has not taken an instance; a warning says that it has."""
-    return status.category(code) not in (status.Category.SUCCESS, status.Category.WARNING)
-
-
-def exit_code_of(code: int) -> int:
-    """The exit code that tells a status: its first byte, and never that of success."""
-    return code >> 8 or FAILED
-
-
-def _sentence(job: _Job, error: ArchiveError) -> str:
-    path, outgoing = job.item.path, job.outgoing
-    if isinstance(error, MissingUid):
-        return f"No SOP Class or Instance UID in file: {path}: {_reason(error)}"
-    if outgoing is None:
-        return f"Bad DICOM file: {path}: {_reason(error)}"
-    if isinstance(error, NoContext):
-        sop_class = outgoing.sop_class_uid
-        modality = prefix(sop_class, unknown="") or name_of(sop_class) or "unknown SOP class"
-        return f"No presentation context for: ({modality}) {sop_class}, file: {path}"
-    if isinstance(error, CannotConvert) and "target" in error.values:
-        wanted = str(error.values["target"])
-        return (
-            f"Store Failed, file: {path}: it cannot be converted from {_named(outgoing.transfer_syntax_uid)} "
-            f"to {_named(wanted)}, which the peer takes; see the options --propose-..."
-        )
-    return f"Store Failed, file: {path}: {_reason(error)}"
-
-
-def _named(transfer_syntax: str) -> str:
-    return name_of(transfer_syntax) or transfer_syntax
-
-
-def _reason(error: ArchiveError) -> str:
-    reason = error.values.get("reason")
-    return f"{error.message.rstrip('.')}: {reason}" if reason else error.message.rstrip(".")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 
 from archive.cli import progress
-from archive.cli.dcmtk import network_options
+from archive.cli.dcmtk import network_options, sending_words
 from archive.cli.dcmtk.face import Ended
 from archive.cli.dcmtk.network_options import ProfileName
 from archive.cli.dcmtk.options import CommandLine
@@ -38,7 +38,6 @@ def send(given: CommandLine) -> int:
     profile = None if asked.proposed.profile is None else _terms_of(asked.proposed.profile)
     shipment = Shipment(asked, lambda _steps: None, Inventor(asked.invents) if asked.invents else None)
     items = _find(asked.files, shipment)
-    log.info("checking input files ...")
     try:
         with _bar(len(items)) as advance:
             shipment.advance = advance
@@ -83,17 +82,23 @@ def _find(files: Files, shipment: Shipment) -> list[Item]:
     """The files that are named, and those in folders that are; raises Ended where one is not there, or none is."""
     if files.scans:
         log.info("determining input files ...")
-    items: list[Item] = []
-    for found, is_found in _found(files):
-        if found.unreadable_because:
-            shipment.missed(len(items), f"cannot access file: {found.path}: {found.unreadable_because}")
-        elif found.skipped_because:
-            log.warning("ignoring %s: %s", found.path, found.skipped_because)
-        else:
-            items.append(Item(len(items), found.path, is_found))
+    found = [*_found(files)]
+    for each, _ in found:
+        if each.skipped_because:
+            log.warning("ignoring %s: %s", each.skipped_because, each.path)
+    items = [Item(number, each.path, is_found) for number, (each, is_found) in enumerate(found) if _is_file(each)]
+    missing = [(number, each) for number, (each, _) in enumerate(found) if each.unreadable_because]
+    if items or missing:
+        log.info("checking input files ...")
+    for number, each in missing:
+        shipment.missed(number, f"cannot access file: {each.path}: {each.unreadable_because}")
     if not items:
         raise Ended("no input files to be sent", FAILED)
     return items
+
+
+def _is_file(found: Found) -> bool:
+    return not found.skipped_because and not found.unreadable_because
 
 
 def _found(files: Files) -> Iterator[tuple[Found, bool]]:
@@ -110,7 +115,7 @@ def _found(files: Files) -> Iterator[tuple[Found, bool]]:
             for found in files_below(path, pattern=files.pattern, recurses=files.recurses):
                 yield found, True
         else:
-            because = "it is a directory, and option --scan-directories is not set"
+            because = "directory because option --scan-directories is not set"
             yield Found(path, skipped_because=because), False
 
 
@@ -124,15 +129,14 @@ def _by_sop_class(files: Files, items: list[Item], shipment: Shipment) -> dict[s
             if item.is_found and isinstance(error, NotDicom):
                 shipment.pass_over(item, error)
             else:
-                shipment.missed(item.number, f"missing SOP class (or instance) in file: {item.path}: {error.message}")
+                why = sending_words.reason(error)
+                shipment.missed(item.number, f"missing SOP class (or instance) in file: {item.path}: {why}")
             continue
         outgoing.close()
         if uids.is_storage(outgoing.sop_class_uid):
             by_class.setdefault(outgoing.sop_class_uid, []).append(item)
         else:
-            shipment.missed(
-                item.number, f"unknown storage SOP class in file: {item.path}: {outgoing.sop_class_uid}"
-            )
+            shipment.missed(item.number, f"unknown storage SOP class in file: {item.path}: {outgoing.sop_class_uid}")
     if not by_class:
         raise Ended("no input files to be sent", FAILED)
     return by_class

@@ -120,8 +120,7 @@ PROGRAM = Program(
                 Option(
                     "--invent-patient",
                     "+IP",
-                    "invent a new patient ID and name after n studies\n"
-                    f"have been sent (default: {_DEFAULT.studies})",
+                    f"invent a new patient ID and name after n studies\nhave been sent (default: {_DEFAULT.studies})",
                     values=1,
                     value_help="[n]umber: integer (implies --invent-instance)",
                 ),
