@@ -88,7 +88,7 @@ class Shipment:
     is_halted: bool = False
     failures: int = 0
     _first_failure: tuple[int, int] | None = None  # number of the item, exit code
-    _items: Iterator[Item] = iter(())
+    _items: Iterator[Item] = field(default_factory=lambda: iter(()))
     _returned: list[Item] = field(default_factory=list)
     _turn: threading.Lock = field(default_factory=threading.Lock)
     _associations: set[Association] = field(default_factory=set)

@@ -1,0 +1,768 @@
+"""storescu, ours, with real receivers and odd ones; beside DCMTK's where both must do the same."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pydicom import dcmread
+from pydicom.dataset import FileDataset
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEGBaseline8Bit,
+)
+
+from tests.fix_dcmtk import Ran, Receiver
+from tests.fix_instances import BUNDLED_FOLDER, ct, data_set_bytes, encoded, instance, part10_bytes, uid, write
+from tests.fix_tls import Authority, Identity
+from tests.wire.real_dcmqrscp import TITLE, RealDcmqrscp
+from tests.wire.receivers import Destination, closes_at_once, pynetdicom_scp, raw_acceptor, rejects, says_nothing
+from tests.wire.running import Archive
+from tests.wire.same_content import same_content
+from tests.wire.storage_scps import DCMTK, OURS, both, running, words_of
+
+CT, SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.7"
+COMPREHENSIVE_3D_SR = "1.2.840.10008.5.1.4.1.1.88.34"  # not among those that are proposed unless files need it
+JPEG = BUNDLED_FOLDER / "SC_rgb_jpeg_dcmtk.dcm"
+SECONDS = 120.0
+
+
+def storescu(*arguments: object, command: tuple[str, ...] = OURS, folder: Path | None = None) -> Ran:
+    """Run storescu, ours unless another is named, to its end."""
+    words = [*words_of(command, "storescu"), *map(str, arguments)]
+    ran = subprocess.run(
+        words,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        cwd=folder,
+        timeout=SECONDS,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    return Ran(tuple(words), ran.returncode, ran.stdout.decode(errors="replace"))
+
+
+def several(folder: Path, count: int = 3, **keywords: object) -> list[Path]:
+    """Instances in files named by their numbers."""
+    folder.mkdir(exist_ok=True)
+    paths = [folder / f"{number:03}.dcm" for number in range(count)]
+    for number, path in enumerate(paths):
+        path.write_bytes(part10_bytes(instance(number=number, **keywords)))
+    return paths
+
+
+def sop_instance_uids(paths: list[Path]) -> list[str]:
+    return [str(dcmread(path, stop_before_pixels=True).SOPInstanceUID) for path in paths]
+
+
+# What goes out
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian])
+@pytest.mark.parametrize("make", [instance, ct])
+def test_the_bytes_of_a_file_come_out_at_storescp(
+    storescp: Receiver, tmp_path: Path, make: Callable[..., FileDataset], syntax: str
+) -> None:
+    path = write(make(transfer_syntax=syntax), tmp_path)
+    options = {ImplicitVRLittleEndian: "-xi", ExplicitVRBigEndian: "-xb"}.get(syntax, "-xe")
+
+    ran = storescu("-v", options, "localhost", storescp.port, path)
+
+    assert ran.is_ok, ran
+    [received] = storescp.files()
+    assert data_set_bytes(received) == data_set_bytes(path)
+    assert "I: Received Store Response (Success)" in ran.output
+
+
+def test_a_compressed_data_set_goes_out_as_it_is(storescp: Receiver) -> None:
+    ran = storescu("-xy", "localhost", storescp.port, JPEG)
+
+    assert ran.is_ok, ran
+    assert data_set_bytes(storescp.files()[0]) == data_set_bytes(JPEG)
+
+
+@pytest.mark.parametrize("command", [DCMTK, OURS], ids=["DCMTK's", "ours"])
+@pytest.mark.parametrize(
+    "held, options, taken",
+    [
+        (ExplicitVRLittleEndian, (), ImplicitVRLittleEndian),
+        (ImplicitVRLittleEndian, (), ExplicitVRLittleEndian),
+        (ExplicitVRBigEndian, (), ExplicitVRLittleEndian),
+        (DeflatedExplicitVRLittleEndian, (), ExplicitVRLittleEndian),
+        (ExplicitVRLittleEndian, ("-xb",), ExplicitVRBigEndian),
+        (ExplicitVRLittleEndian, ("-xd",), DeflatedExplicitVRLittleEndian),
+        (ExplicitVRLittleEndian, ("-xi",), ImplicitVRLittleEndian),
+    ],
+)
+def test_uncompressed_data_sets_are_converted_to_what_the_peer_takes(
+    tmp_path: Path, command: tuple[str, ...], held: str, options: tuple[str, ...], taken: str
+) -> None:
+    path = write(ct(transfer_syntax=held), tmp_path)
+    with pynetdicom_scp(transfer_syntaxes=[taken]) as peer:
+        ran = storescu(*options, "localhost", peer.port, path, command=command)
+
+    assert ran.is_ok, ran
+    [received] = peer.received
+    assert received.transfer_syntax == taken
+    same_content(data_set_bytes(path), held, received.data_set, taken)
+
+
+@both
+def test_a_compressed_data_set_is_not_sent_to_who_cannot_take_it(tmp_path: Path, command: tuple[str, ...]) -> None:
+    with pynetdicom_scp() as peer:
+        ran = storescu("localhost", peer.port, JPEG, command=command)
+
+    assert ran.code == 1, ran
+    assert peer.received == []
+
+
+@both
+def test_later_vrs_become_ob(tmp_path: Path, command: tuple[str, ...]) -> None:
+    data_set = instance()
+    data_set.add_new(0x00080119, "UC", "Long code")
+    path = write(data_set, tmp_path)
+    with pynetdicom_scp() as peer:
+        ran = storescu("-u", "localhost", peer.port, path, command=command)
+
+    assert ran.is_ok, ran
+    assert b"\x08\x00\x19\x01OB" in peer.received[0].data_set
+
+
+def test_the_archive_takes_what_is_sent(archive: Archive, tmp_path: Path) -> None:
+    paths = several(tmp_path / "in", 20)
+
+    ran = storescu("-aec", archive.title, "--parallel", 4, "localhost", archive.port, *paths)
+
+    assert ran.is_ok, ran
+    assert archive.fetch(uid("study", 1, 1)) == {
+        name: data_set_bytes(path) for name, path in zip(sop_instance_uids(paths), paths, strict=True)
+    }
+
+
+@pytest.mark.parametrize("program", ["storescp", "dcmrecv"])
+@pytest.mark.parametrize("command", [DCMTK, OURS], ids=["DCMTK's receiver", "our receiver"])
+def test_receivers_take_all_of_a_folder(tmp_path: Path, command: tuple[str, ...], program: str) -> None:
+    paths = several(tmp_path / "in", 10)
+    profile = ("-xf", "/etc/dcmtk/storescp.cfg", "Default") if program == "dcmrecv" else ()
+    with running(command, tmp_path, *profile, name=program) as receiver:
+        ran = storescu("+sd", "localhost", receiver.port, tmp_path / "in")
+
+        assert ran.is_ok, ran
+        assert receiver.files() == sorted(f"SC.{name}" for name in sop_instance_uids(paths))
+
+
+def test_dcmqrscp_takes_what_is_sent(start_dcmqrscp: Callable[..., RealDcmqrscp], tmp_path: Path) -> None:
+    peer = start_dcmqrscp()
+    paths = several(tmp_path / "in")
+
+    ran = storescu("-aec", TITLE, "localhost", peer.port, *paths)
+
+    assert ran.is_ok, ran
+
+
+def test_a_large_instance_takes_no_more_memory_than_a_small_one(storescp: Receiver, tmp_path: Path) -> None:
+    def peak_kib(side_pixels: int) -> int:
+        path = write(ct(side_pixels=side_pixels), tmp_path)
+        program = (
+            "import resource, subprocess, sys; "
+            "code = subprocess.run(sys.argv[1:]).returncode; "
+            "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(code)"
+        )
+        command = [*words_of(OURS, "storescu"), "localhost", str(storescp.port), str(path)]
+        ran = subprocess.run([sys.executable, "-c", program, *command], capture_output=True, text=True, check=True)
+        return int(ran.stdout)
+
+    assert peak_kib(8192) < peak_kib(64) + 16_384  # the file has 128 MiB
+
+
+# What is proposed
+
+
+def proposed_by(command: tuple[str, ...], *arguments: object) -> list[tuple[str, tuple[str, ...]]]:
+    with pynetdicom_scp() as peer:
+        storescu(*arguments[:-1], "localhost", peer.port, arguments[-1], command=command)
+    return [(each.abstract_syntax, each.transfer_syntaxes) for each in peer.proposed]
+
+
+_PRESETS = "=ebisyxvwtumhnl23o45rd"
+
+
+@pytest.mark.parametrize(
+    "options", [*((f"-x{each}",) for each in _PRESETS), ("-xs", "+C"), ("-R",), ("-R", "+C", "-xy")]
+)
+def test_what_is_proposed_is_what_dcmtks_proposes(tmp_path: Path, options: tuple[str, ...]) -> None:
+    path = write(instance(), tmp_path)
+
+    assert proposed_by(OURS, *options, path) == proposed_by(DCMTK, *options, path)
+
+
+def test_a_profile_says_what_is_proposed(tmp_path: Path) -> None:
+    path, profile = write(instance(), tmp_path), tmp_path / "profiles.cfg"
+    profile.write_text(
+        "[[TransferSyntaxes]]\n[Own]\nTransferSyntax1 = LittleEndianImplicit\n"
+        f"[[PresentationContexts]]\n[Own]\nPresentationContext1 = {SECONDARY_CAPTURE}\\Own\n"
+        f"[[SCPSCURoleSelection]]\n[Own]\nRole1 = {SECONDARY_CAPTURE}\\BOTH\n"
+        f"[[ExtendedNegotiation]]\n[Own]\nExtendedNegotiation1 = {SECONDARY_CAPTURE}\\0102\n"
+        "[[Profiles]]\n[Own]\nPresentationContexts = Own\nSCPSCURoleSelection = Own\nExtendedNegotiation = Own\n"
+    )
+    proposals: list[Destination] = []
+    for command in (DCMTK, OURS):
+        with pynetdicom_scp(roles=(True, True)) as peer:
+            ran = storescu("-xf", profile, "own", "localhost", peer.port, path, command=command)
+        assert ran.is_ok, ran
+        proposals.append(peer)
+
+    theirs, ours = proposals
+    assert ours.proposed == theirs.proposed
+    assert ours.proposed_roles == theirs.proposed_roles == {SECONDARY_CAPTURE: (True, True)}
+    assert ours.proposed_extended == theirs.proposed_extended == {SECONDARY_CAPTURE: b"\x01\x02"}
+    assert [each.transfer_syntax for each in ours.received] == [ImplicitVRLittleEndian]
+
+
+@both
+@pytest.mark.parametrize("content", ["", "nonsense = 1\n"])
+def test_a_profile_that_is_not_there_or_cannot_be_read_is_a_mistake(
+    tmp_path: Path, command: tuple[str, ...], content: str
+) -> None:
+    profile = tmp_path / "profiles.cfg"
+    if content:
+        profile.write_text(content)
+
+    ran = storescu("-xf", profile, "own", "localhost", "104", write(instance(), tmp_path), command=command)
+
+    assert ran.code == 1, ran
+
+
+def test_a_class_that_is_not_among_the_usual_ones_gets_an_association_of_its_own(tmp_path: Path) -> None:
+    paths = [
+        write(instance(number=1, SOPClassUID=COMPREHENSIVE_3D_SR), tmp_path),
+        write(instance(number=2), tmp_path),
+    ]
+    with pynetdicom_scp() as peer:
+        ran = storescu("localhost", peer.port, *paths)
+
+    assert ran.is_ok, ran
+    assert [each.sop_instance_uid for each in peer.received] == [uid("instance", 1, 1, 1, n) for n in (2, 1)]
+    assert peer.associations == 2
+
+
+def test_more_classes_than_an_association_has_contexts_for_go_over_several(tmp_path: Path) -> None:
+    from archive.dicom.uids import STORAGE_SOP_CLASSES
+
+    known = set()
+    with pynetdicom_scp() as peer:
+        from pynetdicom.presentation import AllStoragePresentationContexts
+
+        known = {str(each.abstract_syntax) for each in AllStoragePresentationContexts} & set(STORAGE_SOP_CLASSES)
+        sop_classes = sorted(known)[:100]
+        for number, sop_class in enumerate(sop_classes):
+            data_set = instance(number=number, side_pixels=0, SOPClassUID=sop_class)
+            (tmp_path / f"{number:03}.dcm").write_bytes(part10_bytes(data_set))
+        ran = storescu("-R", "+sd", "+sp", "*.dcm", "localhost", peer.port, tmp_path)
+
+    assert ran.is_ok, ran
+    assert len(peer.received) == 100
+    assert peer.associations == 2
+
+
+@both
+def test_a_private_class_is_proposed_by_a_profile_only(tmp_path: Path, command: tuple[str, ...]) -> None:
+    path = write(instance(SOPClassUID="1.2.3.4.5"), tmp_path)
+    with pynetdicom_scp() as peer:
+        without = storescu("localhost", peer.port, path, command=command)
+        required = storescu("-R", "localhost", peer.port, path, command=command)
+
+    assert (without.code, required.code) == (1, 1)
+    assert "No presentation context for: " in without.output
+    assert "unknown storage SOP class in file" in required.output
+
+
+# Which files
+
+
+@both
+def test_folders_are_searched_as_asked_for(tmp_path: Path, command: tuple[str, ...]) -> None:
+    top = tmp_path / "in"
+    several(top, 2)
+    (top / "below").mkdir()
+    (top / "below" / "deep.dcm").write_bytes(part10_bytes(instance(number=7)))
+    (top / "other.img").write_bytes(part10_bytes(instance(number=8)))
+
+    def numbers(*options: str) -> set[str]:
+        with pynetdicom_scp() as peer:
+            ran = storescu(*options, "localhost", peer.port, top, command=command)
+        assert ran.is_ok, ran
+        return {each.sop_instance_uid for each in peer.received}
+
+    def of(*numbers: int) -> set[str]:
+        return {uid("instance", 1, 1, 1, number) for number in numbers}
+
+    assert numbers("+sd") == of(0, 1, 8)
+    assert numbers("+sd", "+r") == of(0, 1, 7, 8)
+    assert numbers("+sd", "+r", "+sp", "*.dcm") == of(0, 1, 7)
+    assert numbers("+sd", "+r", "-r") == of(0, 1, 8)
+
+
+@both
+def test_a_folder_without_a_search_and_an_empty_one_are_no_input(tmp_path: Path, command: tuple[str, ...]) -> None:
+    for options in ((), ("+sd",)):
+        ran = storescu(*options, "localhost", "104", tmp_path, command=command)
+
+        assert ran.code == 1, ran
+        assert "F: no input files to be sent" in ran.output
+
+
+@both
+def test_a_file_that_is_not_there_keeps_all_others_from_being_sent(tmp_path: Path, command: tuple[str, ...]) -> None:
+    paths = several(tmp_path)
+    with pynetdicom_scp() as peer:
+        ran = storescu("localhost", peer.port, paths[0], tmp_path / "gone", command=command)
+
+    assert ran.code == 1, ran
+    assert "F: cannot access file: " in ran.output
+    assert peer.associations == 0
+
+
+@both
+def test_without_a_halt_the_others_are_sent(tmp_path: Path, command: tuple[str, ...]) -> None:
+    paths = several(tmp_path / "in")
+    text = tmp_path / "text"
+    text.write_text("no DICOM file")
+    with pynetdicom_scp() as peer:
+        ran = storescu("-nh", "localhost", peer.port, paths[0], tmp_path / "gone", text, *paths[1:], command=command)
+
+    assert [each.sop_instance_uid for each in peer.received] == sop_instance_uids(paths)
+    assert "W: cannot access file: " in ran.output
+    assert "E: Bad DICOM file: " in ran.output
+    assert ran.code == (0 if command == DCMTK else 1), ran  # ours does not say that all is well
+
+
+@both
+def test_a_file_that_is_no_instance_ends_it(tmp_path: Path, command: tuple[str, ...]) -> None:
+    paths = several(tmp_path / "in")
+    text = tmp_path / "text"
+    text.write_text("no DICOM file")
+    with pynetdicom_scp() as peer:
+        ran = storescu("-v", "localhost", peer.port, paths[0], text, paths[1], command=command)
+
+    assert ran.code == 1, ran
+    assert [each.sop_instance_uid for each in peer.received] == sop_instance_uids(paths[:1])
+    assert "I: Aborting Association" in ran.output
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"text", bytes(128) + b"DICM", part10_bytes(instance())[:-1], part10_bytes(instance())[:400]],
+    ids=["empty", "text", "no elements", "cut by a byte", "cut in the header"],
+)
+@both
+def test_what_cannot_be_sent_whole_is_not_sent(tmp_path: Path, command: tuple[str, ...], content: bytes) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    with pynetdicom_scp() as peer:
+        ran = storescu("localhost", peer.port, path, command=command)
+
+    assert ran.code == 1, ran
+    assert peer.received == []
+
+
+def test_what_a_search_finds_beside_instances_is_passed_over(tmp_path: Path) -> None:
+    top = tmp_path / "in"
+    paths = several(top)
+    (top / "README").write_text("no DICOM file")
+    (top / "empty").write_bytes(b"")
+    (top / "DICOMDIR").write_bytes((BUNDLED_FOLDER / "dicomdirtests" / "DICOMDIR").read_bytes())
+    os.mkfifo(top / "pipe")
+    (top / "dangling").symlink_to("nowhere")
+    (top / "loop").symlink_to(".")
+    for options in ((), ("-R",)):
+        with pynetdicom_scp() as peer:
+            ran = storescu("+sd", "+r", *options, "localhost", peer.port, top)
+
+        assert ran.is_ok, ran
+        assert [each.sop_instance_uid for each in peer.received] == sop_instance_uids(paths)
+        assert ran.output.count("W: ignoring") == 5
+
+
+def test_a_damaged_instance_that_a_search_finds_is_not_passed_over(tmp_path: Path) -> None:
+    several(tmp_path)
+    (tmp_path / "000.dcm").write_bytes(part10_bytes(instance())[:-1])
+    with pynetdicom_scp() as peer:
+        ran = storescu("+sd", "localhost", peer.port, tmp_path)
+
+    assert ran.code == 1, ran
+    assert "The file ends before its pixels do" in ran.output
+
+
+def test_names_with_control_characters_are_shown_without_them(tmp_path: Path) -> None:
+    path = tmp_path / "evil\n\x1b[2Jname"
+    path.write_bytes(part10_bytes(instance()))
+    odd = os.fsencode(tmp_path) + b"/\xff\xfe.dcm"
+    Path(os.fsdecode(odd)).write_bytes(part10_bytes(instance(number=2)))
+    with pynetdicom_scp() as peer:
+        ran = storescu("-v", "localhost", peer.port, path, os.fsdecode(odd))
+
+    assert ran.is_ok, ran
+    assert len(peer.received) == 2
+    assert "evil\\x0a\\x1b[2Jname" in ran.output
+
+
+@both
+def test_a_form_that_is_not_asked_for_is_not_sent(tmp_path: Path, command: tuple[str, ...]) -> None:
+    file, bare = write(instance(), tmp_path), tmp_path / "bare"
+    bare.write_bytes(encoded(instance(number=2)))
+
+    def code(*arguments: object) -> int:
+        return storescu(arguments[0], "localhost", peer.port, arguments[1], command=command).code
+
+    with pynetdicom_scp() as peer:
+        assert [code(option, path) for option in ("+f", "+fo", "-f") for path in (file, bare)] == [0, 0, 0, 1, 1, 0]
+
+
+@both
+def test_files_are_renamed_by_how_it_went(tmp_path: Path, command: tuple[str, ...]) -> None:
+    paths = several(tmp_path / "in")
+    text = tmp_path / "in" / "text"
+    text.write_text("no DICOM file")
+    with pynetdicom_scp(answer=lambda event, before: 0xA700 if before == 1 else 0) as peer:
+        storescu("-nh", "+rn", "localhost", peer.port, *paths, text, command=command)
+
+    names = sorted(path.name for path in (tmp_path / "in").iterdir())
+    assert names == ["000.dcm.done", "001.dcm.bad", "002.dcm.done", "text.bad"]
+
+
+def test_a_file_that_has_the_new_name_is_left_alone(tmp_path: Path) -> None:
+    [path] = several(tmp_path / "in", 1)
+    taken = tmp_path / "in" / "000.dcm.done"
+    taken.write_text("from before")
+    with pynetdicom_scp() as peer:
+        ran = storescu("+rn", "localhost", peer.port, path)
+
+    assert ran.is_ok, ran
+    assert "cannot rename file" in ran.output
+    assert (path.exists(), taken.read_text()) == (True, "from before")
+
+
+# What peers answer
+
+
+@pytest.mark.parametrize("status", [0xA700, 0xA900, 0xC000, 0xC123, 0x0122, 0x0110, 0x0124])
+@both
+def test_a_refusal_ends_it_with_its_first_byte(tmp_path: Path, command: tuple[str, ...], status: int) -> None:
+    paths = several(tmp_path)
+    with pynetdicom_scp(answer=lambda event, before: status if before == 1 else 0) as peer:
+        ran = storescu("localhost", peer.port, *paths, command=command)
+
+    assert ran.code == status >> 8, ran
+    assert [each.sop_instance_uid for each in peer.received] == sop_instance_uids(paths[:2])
+
+
+@pytest.mark.parametrize("status", [0xB000, 0xB006, 0xB007])
+@both
+def test_a_warning_says_that_it_was_taken(tmp_path: Path, command: tuple[str, ...], status: int) -> None:
+    paths = several(tmp_path)
+    with pynetdicom_scp(answer=lambda event, before: status) as peer:
+        ran = storescu("-v", "localhost", peer.port, *paths, command=command)
+
+    assert ran.is_ok, ran
+    assert len(peer.received) == 3
+    assert "Received Store Response (Warning: " in ran.output
+
+
+def test_without_a_halt_the_exit_code_is_that_of_the_first_refusal(tmp_path: Path) -> None:
+    paths = several(tmp_path, 5)
+    with pynetdicom_scp(answer=lambda event, before: {1: 0xA700, 3: 0xC000}.get(before, 0)) as peer:
+        ran = storescu("-nh", "localhost", peer.port, *paths)
+
+    assert ran.code == 0xA7, ran
+    assert len(peer.received) == 5
+    assert "E: 2 of 5 files were not sent" in ran.output
+
+
+@both
+def test_a_peer_that_takes_no_context_is_told(tmp_path: Path, command: tuple[str, ...]) -> None:
+    with pynetdicom_scp(transfer_syntaxes=[JPEGBaseline8Bit]) as peer:
+        ran = storescu("localhost", peer.port, write(instance(), tmp_path), command=command)
+
+    assert ran.code == 1, ran
+    assert "F: No Acceptable Presentation Contexts" in ran.output
+
+
+@pytest.mark.parametrize("serve", [rejects, closes_at_once])
+@both
+def test_a_peer_that_makes_no_association_ends_it(
+    tmp_path: Path, command: tuple[str, ...], serve: Callable[[socket.socket], None]
+) -> None:
+    with raw_acceptor(serve) as port:
+        ran = storescu("localhost", port, write(instance(), tmp_path), command=command)
+
+    assert ran.code == 1, ran
+
+
+@both
+def test_nobody_at_the_port_ends_it(tmp_path: Path, command: tuple[str, ...]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+    ran = storescu("localhost", port, write(instance(), tmp_path), command=command)
+
+    assert ran.code == 1, ran
+
+
+@pytest.mark.parametrize("options", [("-ta", "1")])
+@both
+def test_a_peer_that_says_nothing_is_not_waited_for(
+    tmp_path: Path, command: tuple[str, ...], options: tuple[str, ...]
+) -> None:
+    with raw_acceptor(says_nothing) as port:
+        ran = storescu(*options, "localhost", port, write(instance(), tmp_path), command=command)
+
+    assert ran.code == 1, ran
+
+
+def _aborts(event: object, before: int) -> int:
+    event.assoc.abort()  # type: ignore[attr-defined]
+    return 0
+
+
+def test_an_abort_ends_it(tmp_path: Path) -> None:
+    paths = several(tmp_path)
+    with pynetdicom_scp(answer=_aborts) as peer:
+        ran = storescu("localhost", peer.port, *paths)
+
+    assert ran.code == 10, ran
+    assert len(peer.received) == 1
+    assert "F: Peer Aborted Association" in ran.output or "E: Peer Aborted Association" in ran.output
+
+
+def test_after_an_abort_without_a_halt_the_others_get_another_association(tmp_path: Path) -> None:
+    paths = several(tmp_path, 4)
+    with pynetdicom_scp(answer=lambda event, before: _aborts(event, before) if before == 1 else 0) as peer:
+        ran = storescu("-nh", "localhost", peer.port, *paths)
+
+    assert ran.code == 10, ran
+    assert [each.sop_instance_uid for each in peer.received] == sop_instance_uids(paths)
+    assert peer.associations == 2
+
+
+def test_a_peer_that_aborts_again_and_again_is_left_alone(tmp_path: Path) -> None:
+    paths = several(tmp_path, 9)
+    with pynetdicom_scp(answer=_aborts) as peer:
+        ran = storescu("-nh", "localhost", peer.port, *paths)
+
+    assert ran.code == 10, ran
+    assert peer.associations == 5
+    assert "E: 9 of 9 files were not sent" in ran.output
+
+
+def test_a_peer_that_does_not_answer_is_left_after_the_time_that_is_given(tmp_path: Path) -> None:
+    def sleeps(event: object, before: int) -> int:
+        time.sleep(3)
+        return 0
+
+    with pynetdicom_scp(answer=sleeps) as peer:
+        ran = storescu("-td", "1", "localhost", peer.port, *several(tmp_path))
+
+    assert ran.code == 1, ran
+    assert len(peer.received) <= 1
+
+
+# Whose values
+
+
+@both
+def test_invented_instances_are_others_each_time(tmp_path: Path, command: tuple[str, ...]) -> None:
+    path = write(ct(), tmp_path)
+    with pynetdicom_scp() as peer:
+        ran = storescu(*("+IR", 2, "+IS", 2, "+IP", 2, "--repeat", 9, "localhost", peer.port, path), command=command)
+
+    assert ran.is_ok, ran
+    data_sets = [_read(each.data_set) for each in peer.received]
+    assert [each.sop_instance_uid for each in peer.received] == [each.SOPInstanceUID for each in data_sets]
+    counts = {
+        keyword: len({str(each[keyword].value) for each in data_sets})
+        for keyword in ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "PatientID", "PatientName")
+    }
+    assert counts == {
+        "SOPInstanceUID": 9,
+        "SeriesInstanceUID": 5,
+        "StudyInstanceUID": 3,
+        "PatientID": 2,
+        "PatientName": 2,
+    }
+    numbers = [(int(each.SeriesNumber), int(each.InstanceNumber)) for each in data_sets[:4]]
+    assert numbers == [(0, 0), (0, 1), (1, 0), (1, 1)]
+
+
+def _read(content: bytes) -> FileDataset:
+    from tests.wire.same_content import read
+
+    return read(content, ExplicitVRLittleEndian)  # type: ignore[return-value]
+
+
+def test_inventing_changes_nothing_else(tmp_path: Path) -> None:
+    data_set = ct()
+    path = write(data_set, tmp_path)
+    with pynetdicom_scp() as peer:
+        ran = storescu("+II", "localhost", peer.port, path)
+
+    assert ran.is_ok, ran
+    received = _read(peer.received[0].data_set)
+    for keyword in (
+        *("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "PatientID", "PatientName", "StudyID"),
+        *("SeriesNumber", "InstanceNumber"),
+    ):
+        data_set[keyword].value = received[keyword].value
+    assert encoded(data_set) == peer.received[0].data_set
+
+
+@pytest.mark.parametrize("options", [(), ("-up",)])
+@both
+def test_a_uid_with_a_space_is_sent_without_it(
+    tmp_path: Path, command: tuple[str, ...], options: tuple[str, ...]
+) -> None:
+    path = tmp_path / "padded"
+    path.write_bytes(part10_bytes(instance(SOPInstanceUID="1.2.345")).replace(b"1.2.345\0", b"1.2.345 "))
+    with pynetdicom_scp() as peer:
+        ran = storescu(*options, "localhost", peer.port, path, command=command)
+
+    assert ran.is_ok, ran
+    assert peer.received[0].sop_instance_uid == "1.2.345"
+    if command == OURS:
+        assert ("a UID ends with a space" in ran.output) is (options == ())
+        assert (b"1.2.345 " in peer.received[0].data_set) is (options == ())
+
+
+# How often, and side by side
+
+
+@both
+def test_a_file_is_sent_as_often_as_asked_for(tmp_path: Path, command: tuple[str, ...]) -> None:
+    paths = several(tmp_path, 2)
+    with pynetdicom_scp() as peer:
+        ran = storescu("--repeat", 3, "localhost", peer.port, *paths, command=command)
+
+    assert ran.is_ok, ran
+    first, second = sop_instance_uids(paths)
+    assert [each.sop_instance_uid for each in peer.received] == [first] * 3 + [second] * 3
+    assert [each.message_id for each in peer.received] == [1, 2, 3, 4, 5, 6]
+
+
+def test_several_associations_share_the_files(tmp_path: Path) -> None:
+    paths = several(tmp_path, 40)
+    with pynetdicom_scp(answer=lambda event, before: time.sleep(0.01) or 0) as peer:
+        ran = storescu("--parallel", 4, "localhost", peer.port, *paths)
+
+    assert ran.is_ok, ran
+    assert sorted(each.sop_instance_uid for each in peer.received) == sorted(sop_instance_uids(paths))
+    assert peer.associations == 4
+
+
+def test_a_refusal_on_one_of_several_associations_halts_all(tmp_path: Path) -> None:
+    paths = several(tmp_path, 60)
+
+    def answer(event: object, before: int) -> int:
+        time.sleep(0.02)
+        return 0xA700 if before == 5 else 0
+
+    with pynetdicom_scp(answer=answer) as peer:
+        ran = storescu("--parallel", 3, "localhost", peer.port, *paths)
+
+    assert ran.code == 0xA7, ran
+    assert len(peer.received) < 60
+
+
+def test_a_peer_that_takes_one_association_only_is_served_by_it(tmp_path: Path) -> None:
+    paths = several(tmp_path, 20)
+    with pynetdicom_scp(answer=lambda event, before: time.sleep(0.02) or 0, most=1) as peer:
+        ran = storescu("--parallel", 3, "localhost", peer.port, *paths)
+
+    assert ran.is_ok, ran
+    assert sorted(each.sop_instance_uid for each in peer.received) == sorted(sop_instance_uids(paths))
+    assert "W: one association fewer: Association Rejected: " in ran.output
+
+
+@both
+def test_an_association_is_aborted_at_its_end_where_that_is_asked_for(tmp_path: Path, command: tuple[str, ...]) -> None:
+    with pynetdicom_scp() as peer:
+        ran = storescu("-v", "--abort", "localhost", peer.port, write(instance(), tmp_path), command=command)
+
+    assert ran.is_ok, ran
+    assert len(peer.received) == 1
+    assert "I: Aborting Association" in ran.output
+
+
+@both
+def test_pdus_are_no_longer_than_asked_for(tmp_path: Path, command: tuple[str, ...]) -> None:
+    with pynetdicom_scp() as peer:
+        ran = storescu(*("-v", "--max-send-pdu", 4096, "localhost", peer.port, write(ct(), tmp_path)), command=command)
+
+    assert ran.is_ok, ran
+    assert "Max Send PDV: 4090)" in ran.output
+    assert len(peer.received) == 1
+
+
+def test_contexts_are_shown_to_who_wants_to_see_them(storescp: Receiver, tmp_path: Path) -> None:
+    ran = storescu("-v", "+v", "-R", "localhost", storescp.port, write(instance(), tmp_path))
+
+    assert ran.is_ok, ran
+    assert "I: Request Parameters:" in ran.output
+    assert "I:   Context ID:        1 (Accepted)" in ran.output
+
+
+def test_an_interrupt_ends_it(tmp_path: Path) -> None:
+    paths = several(tmp_path, 50)
+    with pynetdicom_scp(answer=lambda event, before: time.sleep(0.2) or 0) as peer:
+        process = subprocess.Popen(
+            [*words_of(OURS, "storescu"), "--parallel", "2", "localhost", str(peer.port), *map(str, paths)],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        deadline = time.monotonic() + SECONDS
+        while not peer.received and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=SECONDS)
+
+    assert process.returncode == 130
+    assert "F: Interrupted" in said
+    assert len(peer.received) < 50
+
+
+# TLS and users
+
+
+@both
+def test_a_peer_with_tls_is_served(
+    authority: Authority, archive_identity: Identity, modality: Identity, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    trusted = ("+cf", authority.certificate)
+    with running(DCMTK, tmp_path, "+tls", archive_identity.key, archive_identity.certificate, *trusted) as receiver:
+        path = write(instance(), tmp_path)
+        tls = ("+tls", modality.key, modality.certificate, *trusted)
+        ran = storescu(*tls, "localhost", receiver.port, path, command=command)
+        without = storescu("-ta", 2, "localhost", receiver.port, path, command=command)
+
+        assert ran.is_ok, ran
+        assert without.code == 1, without
+        assert len(receiver.files()) == 1
+
+
+@both
+def test_a_user_is_named_to_the_peer(tmp_path: Path, command: tuple[str, ...]) -> None:
+    with pynetdicom_scp(user=(b"ada", b"secret")) as peer:
+        path = write(instance(), tmp_path)
+        named = storescu("-usr", "ada", "-pwd", "secret", "-rsp", "localhost", peer.port, path, command=command)
+        wrong = storescu("-usr", "ada", "-pwd", "guess", "localhost", peer.port, path, command=command)
+
+    assert named.is_ok, named
+    assert wrong.code == 1, wrong
+    assert len(peer.received) == 1
