@@ -66,11 +66,10 @@ def pynetdicom_scp(
     answer: Answer = lambda event, before: 0,
     roles: tuple[bool, bool] | tuple[()] = (),
     most: int | None = None,
-    user: tuple[bytes, bytes] | None = None,
 ) -> Iterator[Destination]:
     """A Storage SCP that answers each store with what `answer` says; `roles` it lets a requestor have, SCU and SCP.
 
-    `most` associations at a time; who proves to be a user must be `user`, by name and password.
+    It takes `most` associations at a time.
     """
     destination = Destination(title)
     entity = ApplicationEntity(title)
@@ -106,11 +105,9 @@ def pynetdicom_scp(
         for uid, information in event.assoc.requestor.sop_class_extended.items():
             destination.proposed_extended[str(uid)] = information
 
-    def identified(event: evt.Event) -> tuple[bool, bytes]:
-        return (event.primary_field, event.secondary_field) == user, b""
-
-    handlers = [(evt.EVT_C_STORE, store), (evt.EVT_ACCEPTED, accepted), (evt.EVT_USER_ID, identified)]
-    server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+    server = entity.start_server(
+        ("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, store), (evt.EVT_ACCEPTED, accepted)]
+    )
     assert server is not None
     destination.port = server.server_address[1]
     try:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydicom import dcmread
@@ -20,6 +21,7 @@ from pydicom.uid import (
     JPEGBaseline8Bit,
 )
 
+from archive.registry import changes, passwords
 from tests.fix_dcmtk import Ran, Receiver
 from tests.fix_instances import BUNDLED_FOLDER, ct, data_set_bytes, encoded, instance, part10_bytes, uid, write
 from tests.fix_tls import Authority, Identity
@@ -700,10 +702,9 @@ def test_an_association_is_aborted_at_its_end_where_that_is_asked_for(tmp_path: 
     assert "I: Aborting Association" in ran.output
 
 
-@both
-def test_pdus_are_no_longer_than_asked_for(tmp_path: Path, command: tuple[str, ...]) -> None:
+def test_pdus_are_no_longer_than_asked_for(tmp_path: Path) -> None:
     with pynetdicom_scp() as peer:
-        ran = storescu(*("-v", "--max-send-pdu", 4096, "localhost", peer.port, write(ct(), tmp_path)), command=command)
+        ran = storescu("-v", "--max-send-pdu", 4096, "localhost", peer.port, write(ct(), tmp_path))
 
     assert ran.is_ok, ran
     assert "Max Send PDV: 4090)" in ran.output
@@ -757,12 +758,20 @@ def test_a_peer_with_tls_is_served(
 
 
 @both
-def test_a_user_is_named_to_the_peer(tmp_path: Path, command: tuple[str, ...]) -> None:
-    with pynetdicom_scp(user=(b"ada", b"secret")) as peer:
-        path = write(instance(), tmp_path)
-        named = storescu("-usr", "ada", "-pwd", "secret", "-rsp", "localhost", peer.port, path, command=command)
-        wrong = storescu("-usr", "ada", "-pwd", "guess", "localhost", peer.port, path, command=command)
+def test_a_user_is_named_to_the_peer(archive: Archive, tmp_path: Path, command: tuple[str, ...]) -> None:
+    user = f"ada@{archive.title}"
 
-    assert named.is_ok, named
-    assert wrong.code == 1, wrong
-    assert len(peer.received) == 1
+    def work(connection: Any) -> None:
+        changes.set_title(connection, archive.title.name, {"requires_user": True})
+        changes.add_user(connection, user, passwords.hashed(b"secret"))
+
+    archive.change(work)
+    path = write(instance(), tmp_path)
+
+    def code(*identity: str) -> int:
+        to = ("-aec", archive.title, "localhost", archive.port)
+        return storescu(*identity, *to, path, command=command).code
+
+    assert code("-usr", user, "-pwd", "secret", "-rsp") == 0
+    assert code("-usr", user, "-pwd", "guess") == 1
+    assert code() == 1
