@@ -5,9 +5,7 @@ to it, so none of them rotates). `json` writes one object a line for machines; `
 who sits before them. A record may bring more lines, by `extra={"below": lines}`.
 """
 
-import json
 import logging
-import logging.handlers
 import sys
 import time
 from collections.abc import Sequence
@@ -82,6 +80,8 @@ class _Json(logging.Formatter):
             line["below"] = list(below)
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
+        import json
+
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
@@ -122,7 +122,9 @@ def _handler(sink: Sink) -> logging.Handler:
     else:
         if not sink.is_appended:
             sink.file.write_bytes(b"")
-        handler = logging.handlers.WatchedFileHandler(sink.file)
+        from logging.handlers import WatchedFileHandler  # commands that write no file start without it
+
+        handler = WatchedFileHandler(sink.file)
     pattern = "%(asctime)s.%(msecs)03dZ %(levelname)-8s %(process)d %(message)s"
     formatters = {"json": _Json, "brief": _Brief}
     make = formatters.get(sink.style)

@@ -52,7 +52,7 @@ def recognize(head: bytes) -> Recognized:
     syntax = meta.transfer_syntax_uid or _guessed(head, offset)
     if syntax is None:
         if offset == 0:
-            raise NotDicom
+            raise NotDicom("This is not a DICOM file")
         raise UnreadableDataSet("Its transfer syntax is not said")
     if syntax not in uids.BY_UID:
         raise UnreadableDataSet(f"Its transfer syntax {_shown(syntax)} is not known")
@@ -101,7 +101,7 @@ def scan(head: bytes, recognized: Recognized, read: Read, size_bytes: int) -> tu
         if is_whole and recognized.has_meta:
             raise UnreadableDataSet("The file ends in the middle of an element")
         if is_whole:
-            raise NotDicom  # it only begins as a bare data set does
+            raise NotDicom("This is not a DICOM file")  # it only begins as a bare data set does
         head = read(0, min(8 * len(head), MOST_HEADER_BYTES))
 
 

@@ -10,9 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from archive.dicom import convert, edit, normal, part10, recognize, uids
+from archive.dicom import convert, part10, recognize, uids
 from archive.dicom.header import Header, is_implicit_vr
-from archive.dicom.normal import EncodingOptions
 from archive.dicom.recognize import Recognized
 from archive.errors import MissingUid, NotDicom, UnreadableDataSet, UnreadableFile
 from archive.storage.sources import Source
@@ -75,6 +74,8 @@ class Outgoing:
     def edited(self, values: Mapping[int, str]) -> "tuple[Outgoing, frozenset[int]]":
         """With other values, in ASCII, of these elements; and the tags that it has not. Raises UnreadableDataSet."""
         encoding = uids.encoding_of(self.transfer_syntax_uid)
+        from archive.dicom import edit  # few are sent otherwise than they are
+
         changed = self._rewritten() if encoding.is_deflated or encoding.is_big_endian else self
         is_implicit = is_implicit_vr(changed.head, encoding.is_implicit)
         head, missing = edit.edited(changed.head, values, is_implicit=is_implicit)
@@ -107,17 +108,18 @@ class Outgoing:
         if is_same and not encoding.old_vrs_only:
             return self.head if self.rest_at >= self.source.size_bytes else self._raw(buffer)
         if encoding.old_vrs_only:
-            options = EncodingOptions(
-                transfer_syntax_uid=None if is_same else target_syntax,
-                old_vrs_only=True,
-                deflate_level=encoding.deflate_level,
-            )
-            pieces = normal.normalised(lambda: _Reader(self).read, self.transfer_syntax_uid, options)
+            pieces = self._with_old_vrs(None if is_same else target_syntax, encoding.deflate_level)
         else:
             pieces = convert.convert(
                 _Reader(self), self.transfer_syntax_uid, target_syntax, deflate_level=encoding.deflate_level
             )
         return b"".join(pieces) if self.size_bytes <= CONVERTED_WHOLE_BYTES else pieces
+
+    def _with_old_vrs(self, target_syntax: str | None, deflate_level: int) -> Iterator[bytes]:
+        from archive.dicom import normal  # few are sent so
+
+        options = normal.EncodingOptions(target_syntax, old_vrs_only=True, deflate_level=deflate_level)
+        return normal.normalised(lambda: _Reader(self).read, self.transfer_syntax_uid, options)
 
     def _raw(self, buffer: memoryview) -> Iterator[bytes | memoryview]:
         """The data set as it is; each piece is dead when the next is asked for."""
@@ -175,7 +177,7 @@ def _examined(source: Source, form: Form) -> Outgoing:
     if recognize.is_cut_short(header, recognized, source.read, source.size_bytes):
         raise UnreadableDataSet("The file ends before its pixels do")
     if not recognized.has_meta and not header.sop_class_uid:
-        raise NotDicom
+        raise NotDicom("This is not a DICOM file")
     for name, uid in (("SOP Class", header.sop_class_uid), ("SOP Instance", header.sop_instance_uid)):
         if not _SENDABLE_UID.fullmatch(uid):
             raise MissingUid(f"The {name} UID is {'malformed' if uid else 'missing'}")

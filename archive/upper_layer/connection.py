@@ -18,10 +18,12 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, NamedTuple, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self, TypeAlias, TypeVar
 
 from archive.errors import CannotConnect, ConnectionLost, DeadlineExpired, PduTooLarge, UnrecognizedPdu
-from archive.upper_layer.certificate import Certificate
+
+if TYPE_CHECKING:
+    from archive.upper_layer.certificate import Certificate
 
 _Found = TypeVar("_Found")
 
@@ -113,7 +115,7 @@ class Connection:
         """Make the connection ready for PDUs; without TLS it is."""
 
     @property
-    def peer_certificate(self) -> Certificate | None:
+    def peer_certificate(self) -> "Certificate | None":
         """The peer's certificate, verified; there is none without TLS."""
         return None
 

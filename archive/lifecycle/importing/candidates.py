@@ -96,7 +96,7 @@ def look(found: Found, area: Area) -> Candidate:
 
 def _require_instance(scanned: Header, recognized: Recognized) -> None:
     if not recognized.has_meta and not scanned.sop_class_uid:
-        raise NotDicom
+        raise NotDicom("This is not a DICOM file")
     if not uids.is_uid(scanned.sop_class_uid):
         what = "malformed" if scanned.sop_class_uid else "missing"
         raise MissingUid(f"The SOP Class UID is {what}", offending_element=0x00080016)

@@ -11,24 +11,24 @@ from archive.errors import Misconfigured
 # The options of DCMTK's storescu 3.7.0 as its page spells them, and behind the bar ours; written down apart from our
 # table.
 _ALL = """
--h --help, --version, --arguments, -q --quiet, -v --verbose, -d --debug, -ll --log-level, -lc --log-config,
-+v --verbose-pc, +f --read-file, +fo --read-file-only, -f --read-dataset, +sd --scan-directories, +sp --scan-pattern,
--r --no-recurse, +r --recurse, -rn --no-rename, +rn --rename, -i4 --ipv4, -i6 --ipv6, -i0 --ip-auto, -aet --aetitle,
--aec --call, -xf --config-file, -x= --propose-uncompr, -xe --propose-little, -xb --propose-big, -xi --propose-implicit,
--xs --propose-lossless, -xy --propose-jpeg8, -xx --propose-jpeg12, -xv --propose-j2k-lossless, -xw --propose-j2k-lossy,
--xt --propose-jls-lossless, -xu --propose-jls-lossy, -xm --propose-mpeg2, -xh --propose-mpeg2-high, -xn --propose-mpeg4,
--xl --propose-mpeg4-bd, -x2 --propose-mpeg4-2-2d, -x3 --propose-mpeg4-2-3d, -xo --propose-mpeg4-2-st,
--x4 --propose-hevc, -x5 --propose-hevc10, -xr --propose-rle, -xd --propose-deflated, -R --required, +C --combine,
-+u --enable-new-vr, -u --disable-new-vr, +cl --compression-level, -usr --user, -pwd --password, -epw --empty-password,
--kt --kerberos, --saml, --jwt, -rsp --pos-response, -to --timeout, -ts --socket-timeout, -ta --acse-timeout,
--td --dimse-timeout, -pdu --max-pdu, --max-send-pdu, --repeat, --abort, -nh --no-halt, -up --uid-padding,
-+II --invent-instance, +IR --invent-series, +IS --invent-study, +IP --invent-patient, -tls --disable-tls, +tls --enable-tls,
-+tla --anonymous-tls, +ps --std-passwd, +pw --use-passwd, -pw --null-passwd, -pem --pem-keys, -der --der-keys,
-+cf --add-cert-file, +cd --add-cert-dir, +crl --add-crl-file, +crv --enable-crl-vfy, +cra --enable-crl-all,
-+ph --list-profiles, +pg --profile-8996, +pm --profile-8996-mod, +py --profile-bcp195-nd, +px --profile-bcp195,
-+pz --profile-bcp195-ex, +pb --profile-basic, +pa --profile-aes, +pn --profile-null, +cc --list-ciphers, +cs --cipher,
---no-sni, --request-sni, +rs --seed, +ws --write-seed, +wf --write-seed-file, -rc --require-peer-cert,
--ic --ignore-peer-cert
+-h --help, --version, --arguments, -q --quiet, -v --verbose, -d --debug, -ll --log-level, -lc --log-config, +v
+--verbose-pc, +f --read-file, +fo --read-file-only, -f --read-dataset, +sd --scan-directories, +sp --scan-pattern, -r
+--no-recurse, +r --recurse, -rn --no-rename, +rn --rename, -i4 --ipv4, -i6 --ipv6, -i0 --ip-auto, -aet --aetitle, -aec
+--call, -xf --config-file, -x= --propose-uncompr, -xe --propose-little, -xb --propose-big, -xi --propose-implicit, -xs
+--propose-lossless, -xy --propose-jpeg8, -xx --propose-jpeg12, -xv --propose-j2k-lossless, -xw --propose-j2k-lossy,
+-xt --propose-jls-lossless, -xu --propose-jls-lossy, -xm --propose-mpeg2, -xh --propose-mpeg2-high, -xn
+--propose-mpeg4, -xl --propose-mpeg4-bd, -x2 --propose-mpeg4-2-2d, -x3 --propose-mpeg4-2-3d, -xo --propose-mpeg4-2-st,
+-x4 --propose-hevc, -x5 --propose-hevc10, -xr --propose-rle, -xd --propose-deflated, -R --required, +C --combine, +u
+--enable-new-vr, -u --disable-new-vr, +cl --compression-level, -usr --user, -pwd --password, -epw --empty-password,
+-kt --kerberos, --saml, --jwt, -rsp --pos-response, -to --timeout, -ts --socket-timeout, -ta --acse-timeout, -td
+--dimse-timeout, -pdu --max-pdu, --max-send-pdu, --repeat, --abort, -nh --no-halt, -up --uid-padding, +II
+--invent-instance, +IR --invent-series, +IS --invent-study, +IP --invent-patient, -tls --disable-tls, +tls
+--enable-tls, +tla --anonymous-tls, +ps --std-passwd, +pw --use-passwd, -pw --null-passwd, -pem --pem-keys, -der
+--der-keys, +cf --add-cert-file, +cd --add-cert-dir, +crl --add-crl-file, +crv --enable-crl-vfy, +cra
+--enable-crl-all, +ph --list-profiles, +pg --profile-8996, +pm --profile-8996-mod, +py --profile-bcp195-nd, +px
+--profile-bcp195, +pz --profile-bcp195-ex, +pb --profile-basic, +pa --profile-aes, +pn --profile-null, +cc
+--list-ciphers, +cs --cipher, --no-sni, --request-sni, +rs --seed, +ws --write-seed, +wf --write-seed-file, -rc
+--require-peer-cert, -ic --ignore-peer-cert
 | --parallel
 """
 STORESCU = [tuple(words.split()) for words in _ALL.replace("\n", " ").replace("|", ",").split(",")]
