@@ -4,14 +4,13 @@ Nothing of a file is in memory but its first bytes and one piece at a time. What
 wherever the peer takes its transfer syntax.
 """
 
-import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from archive.dicom import convert, part10, recognize, uids
-from archive.dicom.header import Header, is_implicit_vr
+from archive.dicom.header import is_implicit_vr
 from archive.dicom.recognize import Recognized
 from archive.errors import MissingUid, NotDicom, UnreadableDataSet, UnreadableFile
 from archive.storage.sources import Source
@@ -157,7 +156,7 @@ def open_outgoing(path: str, form: Form = "any") -> Outgoing:
 
     NotDicom where the file need not be an instance. A symbolic link is followed.
     """
-    source = Source(os.path.realpath(path))
+    source = Source(path, follows_links=True)
     try:
         return _examined(source, form)
     except BaseException:
@@ -168,27 +167,35 @@ def open_outgoing(path: str, form: Form = "any") -> Outgoing:
 def _examined(source: Source, form: Form) -> Outgoing:
     if source.size_bytes == 0:
         raise NotDicom("The file is empty")
-    head = source.read(0, HEAD_BYTES)
+    head = source.read(0, min(HEAD_BYTES, source.size_bytes))
     recognized = recognize.recognize(head)
     if recognized.media_storage_sop_class_uid == recognize.MEDIA_STORAGE_DIRECTORY:
         raise NotDicom("A DICOMDIR lists instances, and is none")
     _require_form(head, recognized, form)
     header, head = recognize.scan(head, recognized, source.read, source.size_bytes)
-    if recognize.is_cut_short(header, recognized, source.read, source.size_bytes):
+
+    def read(position: int, most_bytes: int) -> bytes:
+        if position + most_bytes <= len(head) or len(head) >= source.size_bytes:
+            return head[position : position + most_bytes]
+        return source.read(position, most_bytes)
+
+    if recognize.is_cut_short(header, recognized, read, source.size_bytes):
         raise UnreadableDataSet("The file ends before its pixels do")
-    if not recognized.has_meta and not header.sop_class_uid:
+    raw_uids = [value or b"" for value in header.raws((_SOP_CLASS_UID, _SOP_INSTANCE_UID))]
+    sop_class_uid, sop_instance_uid = (value.decode("latin-1").strip(" \0") for value in raw_uids)
+    if not recognized.has_meta and not sop_class_uid:
         raise NotDicom("This is not a DICOM file")
-    for name, uid in (("SOP Class", header.sop_class_uid), ("SOP Instance", header.sop_instance_uid)):
+    for name, uid in (("SOP Class", sop_class_uid), ("SOP Instance", sop_instance_uid)):
         if not _SENDABLE_UID.fullmatch(uid):
             raise MissingUid(f"The {name} UID is {'malformed' if uid else 'missing'}")
     return Outgoing(
         source,
-        header.sop_class_uid,
-        header.sop_instance_uid,
+        sop_class_uid,
+        sop_instance_uid,
         recognized.transfer_syntax_uid,
         head[recognized.data_set_offset :] if recognized.data_set_offset else head,
         rest_at=len(head),
-        is_padded=_is_padded(header),
+        is_padded=any(value.rstrip(b"\0").endswith(b" ") for value in raw_uids),
     )
 
 
@@ -197,7 +204,3 @@ def _require_form(head: bytes, recognized: Recognized, form: Form) -> None:
         raise UnreadableDataSet("It has no File Meta Information")
     if form == "data set" and (recognized.data_set_offset or head[:_PREFIX_END].endswith(part10.PREFIX)):
         raise UnreadableDataSet("It has File Meta Information, and is no bare data set")
-
-
-def _is_padded(header: Header) -> bool:
-    return any((header.raw(tag) or b"").rstrip(b"\0").endswith(b" ") for tag in (_SOP_CLASS_UID, _SOP_INSTANCE_UID))

@@ -91,10 +91,10 @@ def _identity(folder: str) -> tuple[int, int] | None:
 class Source:
     """A regular file, open for reading; a context that closes it. Raises UnreadableFile."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, follows_links: bool = False) -> None:
         self.path = path
         try:
-            self.descriptor = os.open(path, _FLAGS)
+            self.descriptor = os.open(path, _FLAGS & ~os.O_NOFOLLOW if follows_links else _FLAGS)
         except OSError as error:
             raise _unreadable(error) from error
         try:
