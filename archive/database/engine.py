@@ -4,7 +4,7 @@
 `prepared_statements=off` for a pooler in transaction mode (pgbouncer), which keeps no session state.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +21,15 @@ POOL_OVERFLOW = 24
 POOL_WAIT_SECONDS = 30
 
 CONNECT_SECONDS = 10
+# A server that is gone without a word, with its machine or the network: whoever waits for it learns of it in half a
+# minute, while the kernel alone would take a quarter of an hour to give up what was sent, and for ever to notice that
+# nothing comes. Parameters of libpq, which an address may set otherwise.
+ALIVE: Mapping[str, int] = {
+    "keepalives_idle": 10,  # seconds
+    "keepalives_interval": 5,  # seconds
+    "keepalives_count": 4,
+    "tcp_user_timeout": 30_000,  # milliseconds
+}
 # A session that died in the middle of a transaction must not keep its locks.
 SESSION_OPTIONS = "-c idle_in_transaction_session_timeout=60s -c lock_timeout=30s"
 
@@ -131,8 +140,9 @@ def _postgresql(url: URL) -> Engine:
         import psycopg  # noqa: F401 - only to say clearly that it is missing
     except ImportError as error:
         raise Misconfigured("PostgreSQL needs psycopg: pip install 'pacs-archive[postgres]'") from error
+    alive = {name: value for name, value in ALIVE.items() if name not in url.query}
     prepared = url.query.get("prepared_statements", "on")
     url = url.difference_update_query(["prepared_statements"])
     if prepared == "off":
-        return _engine(url, connect_timeout=CONNECT_SECONDS, prepare_threshold=None)
-    return _engine(url, connect_timeout=CONNECT_SECONDS, options=SESSION_OPTIONS)
+        return _engine(url, connect_timeout=CONNECT_SECONDS, prepare_threshold=None, **alive)
+    return _engine(url, connect_timeout=CONNECT_SECONDS, options=SESSION_OPTIONS, **alive)

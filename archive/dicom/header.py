@@ -63,6 +63,7 @@ _LONG = struct.Struct("<I2sHI").pack
 _EXPLICIT, _IMPLICIT = Encoding(), Encoding(is_implicit=True)
 _VRS = frozenset(VR_BY_CODE.values())
 _NO_TEXT_VRS = BULK_VRS | {"SQ", "AT"}
+_IDENTITY_KEYS = tuple(key_of(tag) for tag in (0x00080016, 0x00080018, 0x0020000D, 0x0020000E))
 _BULK_CODES = frozenset(code for code, vr in VR_BY_CODE.items() if vr in BULK_VRS)
 
 # Which level keeps an element in its `rest`, by key; IMAGE where there is no entry.
@@ -83,6 +84,14 @@ class Header:
 
     complete: bool
     character_sets: tuple[str, ...]
+    sop_class_uid: str
+    """(0008,0016), as the others that identify an instance empty if absent."""
+    sop_instance_uid: str
+    """(0008,0018)."""
+    study_instance_uid: str
+    """(0020,000D)."""
+    series_instance_uid: str
+    """(0020,000E)."""
     _buffer: Buffer = field(repr=False)
     _walked: Walked = field(repr=False)
     _is_implicit: bool
@@ -96,26 +105,6 @@ class Header:
     def pixels_at(self) -> int | None:
         """Where in the buffer group 7FE0 begins; None where there is none, or on the plain lane."""
         return self._walked.end if self._walked.stop is Stop.PIXELS else None
-
-    @property
-    def sop_class_uid(self) -> str:
-        """(0008,0016), empty if absent."""
-        return self._uid(0x00080016)
-
-    @property
-    def sop_instance_uid(self) -> str:
-        """(0008,0018), empty if absent."""
-        return self._uid(0x00080018)
-
-    @property
-    def study_instance_uid(self) -> str:
-        """(0020,000D), empty if absent."""
-        return self._uid(0x0020000D)
-
-    @property
-    def series_instance_uid(self) -> str:
-        """(0020,000E), empty if absent."""
-        return self._uid(0x0020000E)
 
     @property
     def tags(self) -> tuple[int, ...]:
@@ -144,9 +133,6 @@ class Header:
             bits_allocated=int.from_bytes(self.raw(0x00280100) or b"", "little"),
             waveform_bits=0,
         )
-
-    def _uid(self, tag: int) -> str:
-        return (self.raw(tag) or b"").decode("latin-1").strip(" \0")
 
     def raw(self, tag: int) -> bytes | None:
         """The value as received, in little endian; None if absent, or a sequence of undefined length."""
@@ -336,7 +322,13 @@ def _header(
     position = walked.positions.get(_CHARACTER_SET_KEY)
     raw = None if position is None else _value(buffer, position, is_implicit)
     sets = inherited if raw is None else _character_sets(raw)
-    return Header(is_complete, sets, buffer, walked, is_implicit)
+    uids = (_uid(buffer, walked.positions.get(key), is_implicit) for key in _IDENTITY_KEYS)
+    return Header(is_complete, sets, *uids, _buffer=buffer, _walked=walked, _is_implicit=is_implicit)
+
+
+def _uid(buffer: Buffer, position: int | None, is_implicit: bool) -> str:
+    raw = None if position is None else _value(buffer, position, is_implicit)
+    return raw.decode("latin-1").strip(" \0") if raw else ""
 
 
 def _value(buffer: Buffer, position: int, is_implicit: bool) -> bytes | None:

@@ -105,7 +105,7 @@ class Store:
         """
         key = (area.pk, record.header.study_instance_uid, record.header.series_instance_uid)
         known = self._parents.get(key)
-        disks = None if area.quota.min_free_bytes is None else Disks.of(area, self._data, self._database)
+        disks = self._disks(area)
         evict.require_room(area, record.size_bytes, disks, is_written=record.is_written)
         claim = Claim(area, record.size_bytes, makes_study=known is None)
         attempts = 0
@@ -114,13 +114,14 @@ class Store:
         def work(connection: Connection) -> Stored:
             nonlocal attempts, evicted
             attempts += 1
-            now = claim.now
+            now, room = claim.now, disks
             if now is not area:
-                evict.require_room(now, record.size_bytes, disks, is_written=record.is_written)
+                room = self._disks(now)
+                evict.require_room(now, record.size_bytes, room, is_written=record.is_written)
             if attempts > 1 and self._was_superseded(connection, area, record):
                 raise AlreadyHeld(record.path, is_this=True)
             stored = upsert.add(connection, area.pk, record, duplicates=duplicates, shard=self._shard, known=known)
-            evicted = evict.make_room(connection, now, record, stored, self._shard, disks, is_alone=claim.is_alone)
+            evicted = evict.make_room(connection, now, record, stored, self._shard, room, is_alone=claim.is_alone)
             if sync is not None:
                 sync.wait()  # the last moment at which the file must be durable
             return stored
@@ -142,6 +143,10 @@ class Store:
             modality = stored.parents.modality or ""
             self._received.count(record.received_at, area.name, source_ae_title, modality, record.size_bytes)
         return Outcome.REPLACED if stored.replaced else Outcome.NEW
+
+    def _disks(self, area: Area) -> Disks | None:
+        """The disks of an area, where it matters how much is free."""
+        return None if area.quota.min_free_bytes is None else Disks.of(area, self._data, self._database)
 
     def _wake(self) -> None:
         """Tell housekeeping, unless it was told a moment ago."""

@@ -44,9 +44,10 @@ class Sync:
 
 
 class Syncer:
-    """The threads that sync, and the line before them."""
+    """The threads that sync, at most so many, and the line before them."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_threads: int = MOST_THREADS) -> None:
+        self._most_threads = most_threads
         self._line: SimpleQueue[Sync] = SimpleQueue()
         self._change = threading.Lock()
         self._threads = 0
@@ -58,7 +59,7 @@ class Syncer:
         with self._change:
             if self._idle > 0:
                 self._idle -= 1
-            elif self._threads < MOST_THREADS:
+            elif self._threads < self._most_threads:
                 self._threads += 1
                 threading.Thread(target=self._serve, name="sync", daemon=True).start()
         self._line.put(sync)

@@ -406,6 +406,21 @@ def test_a_limit_that_was_lowered_holds_for_an_association_that_is_older(founded
     assert _studies(shelf) == {_uid(2), _uid(3)}
 
 
+def test_room_that_must_stay_free_holds_for_an_association_that_is_older(founded, shelf: Shelf, limit, monkeypatch):
+    limit(max_studies=5)
+    sink = Store(founded.database, founded.data).sink(founded.area, "STORESCU")
+    limit(max_studies=5, min_free_bytes=1_000_000, on_full="reject")
+    monkeypatch.setattr(Disk, "free_bytes", lambda disk: 1_000_100)
+
+    data_set = instance(study=3)
+    with sink.begin(data_set.SOPClassUID, data_set.SOPInstanceUID, data_set.file_meta.TransferSyntaxUID) as incoming:
+        incoming.write(memoryview(encoded(data_set)))
+        with pytest.raises(OutOfResources, match="disk"):
+            incoming.finish()
+
+    assert _studies(shelf) == set()
+
+
 def test_the_oldest_instances_of_several_series_go_in_the_order_they_came(
     founded: FoundedArchive, shelf: Shelf, monkeypatch
 ):

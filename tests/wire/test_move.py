@@ -401,7 +401,7 @@ def test_a_cancel_ends_it_with_what_remains(archive: Archive) -> None:
     remaining, completed, failed, warning = final.counters
     assert (remaining, failed, warning) == (10 - len(destination.received), 0, 0)
     assert completed == len(destination.received)
-    assert len(destination.received) == 2
+    assert len(destination.received) in (1, 2)  # the cancel may be seen before the second is on its way
 
 
 def test_a_cancel_tells_what_has_failed_and_what_remains(archive: Archive) -> None:

@@ -22,6 +22,10 @@ from archive.storage.new_file import NewFile
 from archive.storage.sources import Found
 from archive.storage.syncing import Syncer
 
+# Files that are synced at a time. They share the flushes of the disk, and with more of them the threads wait for each
+# other rather than for the disk.
+SYNCING_THREADS = 8
+
 
 class Preparation:
     """For all threads of one import."""
@@ -29,7 +33,7 @@ class Preparation:
     def __init__(self, task: Task) -> None:
         self._task = task
         self._comparison = Comparison(task.database, task.area, task.data, task.files)
-        self._syncer = Syncer()
+        self._syncer = Syncer(SYNCING_THREADS)
         self._claims: set[str] = set()
         self._claiming = threading.Lock()
         self._is_ending = False

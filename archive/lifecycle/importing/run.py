@@ -11,8 +11,9 @@ from archive.lifecycle.importing.task import Task
 from archive.lifecycle.importing.transactions import Transactions
 from archive.storage.sources import Found
 
-# Batches that are looked at, copied and synced at a time. They wait for the disk more than they compute.
-THREADS = 4
+# Batches that are looked at, copied and synced at a time: one computes while the disk works for the other. With more
+# they wait for each other, as only one at a time computes.
+THREADS = 2
 
 # Files that wait for another one of the same instance before they are looked at again.
 MOST_DEFERRED = 10_000

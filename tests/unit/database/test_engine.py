@@ -1,8 +1,10 @@
 """Addresses of databases: what is understood, and what is said of the rest."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from archive.database.engine import Database, parse
 from archive.errors import DatabaseFailed, Misconfigured
@@ -35,3 +37,31 @@ def test_a_password_is_never_shown() -> None:
 def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(DatabaseFailed, match="folder of the database does not exist"):
         Database(f"sqlite:///{tmp_path}/nowhere/archive.db")
+
+
+def test_a_server_that_is_gone_without_a_word_is_noticed() -> None:
+    _, asked = _connect_args("postgresql://user@host/name")
+
+    assert asked["keepalives_idle"] + asked["keepalives_interval"] * asked["keepalives_count"] <= 30
+    assert asked["tcp_user_timeout"] == 30_000
+
+
+def test_an_address_may_say_otherwise_how_the_server_is_watched() -> None:
+    _, asked = _connect_args("postgresql://user@host/name?tcp_user_timeout=5000")
+
+    assert asked["tcp_user_timeout"] == "5000"
+
+
+def _connect_args(url: str) -> tuple[Any, dict[str, Any]]:
+    """What the driver is called with."""
+    seen: list[tuple[Any, dict[str, Any]]] = []
+
+    def connect(_dialect: Any, _record: Any, args: Any, parameters: dict[str, Any]) -> None:
+        seen.append((args, dict(parameters)))
+        raise InterruptedError
+
+    engine = Database(url).engine
+    event.listen(engine, "do_connect", connect)
+    with pytest.raises(InterruptedError):
+        engine.connect()
+    return seen[0]
