@@ -52,12 +52,12 @@ def storescu(*arguments: object, command: tuple[str, ...] = OURS, folder: Path |
     return Ran(tuple(words), ran.returncode, ran.stdout.decode(errors="replace"))
 
 
-def several(folder: Path, count: int = 3, **keywords: object) -> list[Path]:
+def several(folder: Path, count: int = 3) -> list[Path]:
     """Instances in files named by their numbers."""
     folder.mkdir(exist_ok=True)
     paths = [folder / f"{number:03}.dcm" for number in range(count)]
     for number, path in enumerate(paths):
-        path.write_bytes(part10_bytes(instance(number=number, **keywords)))
+        path.write_bytes(part10_bytes(instance(number=number)))
     return paths
 
 
@@ -74,7 +74,7 @@ def test_the_bytes_of_a_file_come_out_at_storescp(
     storescp: Receiver, tmp_path: Path, make: Callable[..., FileDataset], syntax: str
 ) -> None:
     path = write(make(transfer_syntax=syntax), tmp_path)
-    options = {ImplicitVRLittleEndian: "-xi", ExplicitVRBigEndian: "-xb"}.get(syntax, "-xe")
+    options = {str(ImplicitVRLittleEndian): "-xi", str(ExplicitVRBigEndian): "-xb"}.get(syntax, "-xe")
 
     ran = storescu("-v", options, "localhost", storescp.port, path)
 

@@ -136,7 +136,8 @@ def test_a_file_that_was_cut_short_is_told(tmp_path: Path, cut_bytes: int) -> No
 
 @pytest.mark.parametrize("keyword", ["SOPClassUID", "SOPInstanceUID"])
 def test_an_instance_without_a_uid_is_told(tmp_path: Path, keyword: str) -> None:
-    data_set = instance(**{keyword: None})
+    data_set = instance()
+    delattr(data_set, keyword)
     path = tmp_path / "file"
     path.write_bytes(_with_meta(data_set))
 
