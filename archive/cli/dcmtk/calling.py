@@ -17,7 +17,6 @@ from archive.services import client
 from archive.upper_layer import pdata
 from archive.upper_layer.association import Timeouts
 from archive.upper_layer.proposal import (
-    Agreement,
     ExtendedNegotiation,
     Proposal,
     ProposedContext,
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_PDV_HEAD_BYTES = 6  # DCMTK counts it twice
 _MAX_IDENTITY_BYTES = 65_535  # its length has two bytes on the wire (PS3.7 table D.3-14)
 
 # A-ASSOCIATE-RJ in DCMTK's words (PS3.8 table 9-21).
@@ -70,14 +70,18 @@ def associated(
     *,
     roles: Sequence[Role] = (),
     extended: Sequence[ExtendedNegotiation] = (),
+    shows_contexts: bool = False,
 ) -> Iterator[Exchange]:
     """An association with the peer that a command line names, released or aborted at the end as it says.
 
-    Raises Ended when there is none, when no context is accepted, and when it breaks.
+    With `shows_contexts` it is said what is proposed and agreed to. Raises Ended when there is none, when no context is
+    accepted, and when it breaks.
     """
     proposal = replace(_proposal(asked, contexts, roles, codes), extended=tuple(extended))
     session = _session(asked, codes)
-    _say_parameters("Request Parameters:", asked, proposal)
+    level = logging.INFO if shows_contexts else logging.DEBUG
+    if log.isEnabledFor(level):
+        log.log(level, "Request Parameters:", extra={"below": parameters.lines_of_requestor(proposal)})
     log.info("Requesting Association")
     is_established = False
     try:
@@ -85,12 +89,14 @@ def associated(
             asked.host, asked.port, proposal, timeouts(asked), session=session, version=asked.ip_version
         ) as exchange:
             is_established = True
-            _say_parameters("Association Parameters Negotiated:", asked, proposal, exchange.association.agreement)
+            if log.isEnabledFor(level):
+                lines = parameters.lines_of_requestor(proposal, exchange.association.agreement)
+                log.log(level, "Association Parameters Negotiated:", extra={"below": lines})
             _check(exchange, asked, codes)
             if asked.max_send_pdu_bytes is not None:
                 longest = exchange.association.agreement.max_pdu_bytes
                 exchange.association.fragment_bytes = pdata.fragment_bytes(longest, asked.max_send_pdu_bytes)
-            log.info("Association Accepted (Max Send PDV: %d)", exchange.association.fragment_bytes)
+            log.info("Association Accepted (Max Send PDV: %d)", exchange.association.fragment_bytes - _PDV_HEAD_BYTES)
             yield exchange
             log.info("Aborting Association" if asked.aborts else "Releasing Association")
             if asked.aborts:
@@ -158,12 +164,6 @@ def _sessions(asked: TlsOptions) -> "Tls":
     sessions = Tls(tls_settings.policy(asked, accepts=False))
     sessions.check()
     return sessions
-
-
-def _say_parameters(heading: str, asked: Client, proposal: Proposal, agreement: Agreement | None = None) -> None:
-    level = logging.INFO if asked.shows_contexts else logging.DEBUG
-    if log.isEnabledFor(level):
-        log.log(level, "%s", heading, extra={"below": parameters.lines_of_requestor(proposal, agreement)})
 
 
 def _check(exchange: Exchange, asked: Client, codes: ExitCodes) -> None:

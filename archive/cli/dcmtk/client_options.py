@@ -129,8 +129,6 @@ class Client:
     tls: TlsOptions = field(default_factory=TlsOptions)
     aborts: bool = False
     """At the end, instead of a release."""
-    shows_contexts: bool = False
-    """In the log, without debug."""
 
 
 def decide(given: CommandLine, calling_title: str) -> Client:

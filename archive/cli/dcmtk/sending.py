@@ -221,7 +221,12 @@ class Shipment:
             try:
                 terms = leg.terms
                 with calling.associated(
-                    self.asked.client, terms.contexts, CODES, roles=terms.roles, extended=terms.extended
+                    self.asked.client,
+                    terms.contexts,
+                    CODES,
+                    roles=terms.roles,
+                    extended=terms.extended,
+                    shows_contexts=self.asked.shows_contexts,
                 ) as exchange:
                     carrier = _Carrier(self, leg, exchange)
                     established()

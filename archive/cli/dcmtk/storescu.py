@@ -29,8 +29,6 @@ from archive.upper_layer.proposal import ExtendedNegotiation, ProposedContext, R
 
 log = logging.getLogger(__name__)
 
-INTERRUPTED = 130  # as a shell says it of SIGINT
-
 
 def send(given: CommandLine) -> int:
     """Send the files; the exit code. Raises Ended."""
@@ -38,13 +36,10 @@ def send(given: CommandLine) -> int:
     profile = None if asked.proposed.profile is None else _terms_of(asked.proposed.profile)
     shipment = Shipment(asked, lambda _steps: None, Inventor(asked.invents) if asked.invents else None)
     items = _find(asked.files, shipment)
-    try:
-        with _bar(len(items)) as advance:
-            shipment.advance = advance
-            legs = _legs(asked.proposed, items, shipment) if profile is None else iter((Leg(profile, items),))
-            _carry(shipment, legs)
-    except KeyboardInterrupt:
-        raise Ended("Interrupted", INTERRUPTED) from None
+    with _bar(len(items)) as advance:
+        shipment.advance = advance
+        legs = _legs(asked.proposed, items, shipment) if profile is None else iter((Leg(profile, items),))
+        _carry(shipment, legs)
     if shipment.failures and not asked.halts:
         log.error("%d of %d files were not sent", shipment.failures, len(items))
     return shipment.exit_code

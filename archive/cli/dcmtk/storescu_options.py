@@ -3,7 +3,7 @@
 The options are those of storescu 3.6.7 and of the versions after it up to 3.7.0; `--parallel` is ours.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from archive import __version__
@@ -166,6 +166,7 @@ class Storescu:
 
     client: Client
     files: Files
+    shows_contexts: bool = False
     proposed: Proposed = Proposed()
     has_new_vrs: bool = True
     deflate_level: int = output_options.DEFAULT_DEFLATE_LEVEL
@@ -183,9 +184,9 @@ def decide(given: CommandLine, *, is_verbose: bool) -> Storescu:
 
     `is_verbose` is whether the log has room for what is only said when all goes well.
     """
-    client = client_options.decide(given, CALLING_TITLE)
     return Storescu(
-        client=replace(client, shows_contexts=network_options.shows_contexts(given, is_verbose)),
+        client=client_options.decide(given, CALLING_TITLE),
+        shows_contexts=network_options.shows_contexts(given, is_verbose),
         files=_files(given),
         proposed=_proposed(given),
         has_new_vrs=output_options.has_new_vrs(given),
