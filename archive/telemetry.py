@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 # Fields a line may carry beside its message, by `extra=`; in this order.
 FIELDS = (
@@ -97,6 +98,18 @@ class Sink:
     """Whether a file that is there stays."""
 
 
+class _StandardError(logging.StreamHandler):
+    """Writes to what standard error is at the moment: a progress bar takes its place to draw lines above itself."""
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, value: TextIO) -> None:
+        """It is not to be told; the base class tries."""
+
+
 def set_up(level: str = "info", style: str = "text", file: Path | None = None) -> None:
     """Send the log where it belongs; replaces what was set up before."""
     set_up_sinks((Sink(level, style, file),))
@@ -118,7 +131,7 @@ def set_up_sinks(sinks: Sequence[Sink]) -> None:
 def _handler(sink: Sink) -> logging.Handler:
     handler: logging.Handler
     if sink.file is None:
-        handler = logging.StreamHandler(sys.stderr)
+        handler = _StandardError()
     else:
         if not sink.is_appended:
             sink.file.write_bytes(b"")

@@ -40,9 +40,8 @@ PDU_HEADER = struct.Struct(">BxI")  # type (1), reserved (1), length of what fol
 DEFAULT_BUFFER_BYTES = 512 * 1024  # holds three PDUs of 128 KiB and a part; more reads less often but misses the cache
 IDLE_BEFORE_MEMORY_RETURNS_SECONDS = 1.0  # a quiet peer's read buffer is given back to the kernel after this long
 _IOV_MAX = os.sysconf("SC_IOV_MAX") if hasattr(os, "sysconf") else 1024  # buffers of one sendmsg
-_QUICKACK = getattr(
-    socket, "TCP_QUICKACK", None
-)  # Linux: acknowledge at once what a peer without TCP_NODELAY waits for
+# Linux: acknowledge at once what a peer without TCP_NODELAY waits for.
+_QUICKACK = getattr(socket, "TCP_QUICKACK", None)
 _POLLRDHUP = getattr(select, "POLLRDHUP", 0)
 
 
@@ -191,10 +190,6 @@ class Connection:
     def _is_whole_pdu_buffered(self) -> bool:
         there = self._end - self._start
         return there >= 6 and there >= 6 + PDU_HEADER.unpack_from(self._view, self._start)[1]
-
-    def input_waiting(self) -> bool:
-        """Whether a read would find anything, an end of the connection included; never blocks."""
-        return self._end > self._start or bool(self._input_ready.poll(0))
 
     def _fill(self, count: int, deadline: Deadline) -> None:
         """Read until `count` bytes are there, and whatever else has arrived."""

@@ -1,12 +1,15 @@
 """storescu, ours, with real receivers and odd ones; beside DCMTK's where both must do the same."""
 
 import os
+import pty
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,8 @@ from pydicom.uid import (
 )
 
 from archive.registry import changes, passwords
+from archive.upper_layer import negotiation
+from archive.upper_layer.proposal import Agreement, AnsweredContext, ContextResult
 from tests.fix_dcmtk import Ran, Receiver
 from tests.fix_instances import BUNDLED_FOLDER, ct, data_set_bytes, encoded, instance, part10_bytes, uid, write
 from tests.fix_tls import Authority, Identity
@@ -545,6 +550,73 @@ def test_an_abort_ends_it(tmp_path: Path) -> None:
     assert "F: Peer Aborted Association" in ran.output or "E: Peer Aborted Association" in ran.output
 
 
+def accepts_then(ends: Callable[[socket.socket], None]) -> Callable[[socket.socket], None]:
+    """An acceptor that agrees to all that is proposed, takes some of the first object, and then does as told."""
+
+    def serve(connection: socket.socket) -> None:
+        head = _exactly(connection, 6)
+        body = _exactly(connection, int.from_bytes(head[2:6], "big"))
+        proposal = negotiation.parse_request(body, peer_host="", peer_port=0)
+        answers = [
+            AnsweredContext(each.context_id, ContextResult.ACCEPTED, each.transfer_syntaxes[0])
+            for each in proposal.contexts
+        ]
+        connection.sendall(negotiation.encode_answer(Agreement(tuple(answers)), proposal.raw_titles))
+        _exactly(connection, 10_000)
+        ends(connection)
+
+    return serve
+
+
+def _exactly(connection: socket.socket, count: int) -> bytes:
+    received = b""
+    while len(received) < count:
+        piece = connection.recv(count - len(received))
+        if not piece:
+            raise ConnectionResetError
+        received += piece
+    return received
+
+
+def _aborts_in_the_middle(connection: socket.socket) -> None:
+    connection.sendall(bytes((7, 0, 0, 0, 0, 4, 0, 0, 0, 0)))
+    while connection.recv(65536):
+        pass
+
+
+def _goes_away(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def _speaks_something_else(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+    while connection.recv(65536):
+        pass
+
+
+def _releases(connection: socket.socket) -> None:
+    connection.sendall(bytes((5, 0, 0, 0, 0, 4, 0, 0, 0, 0)))
+    while connection.recv(65536):
+        pass
+
+
+@pytest.mark.parametrize(
+    "ends, code",
+    [(_aborts_in_the_middle, 10), (_goes_away, 1), (_speaks_something_else, 1), (_releases, 1)],
+    ids=["aborts", "goes away", "speaks something else", "releases"],
+)
+def test_a_peer_that_ends_in_the_middle_of_an_object_ends_it(
+    tmp_path: Path, ends: Callable[[socket.socket], None], code: int
+) -> None:
+    paths = [write(ct(number=number, side_pixels=2048), tmp_path) for number in (1, 2)]
+    with raw_acceptor(accepts_then(ends)) as port:
+        ran = storescu("+rn", "localhost", port, *paths)
+
+    assert ran.code == code, ran
+    assert "E: Store Failed, file: " in ran.output
+    assert sorted(path.suffix for path in tmp_path.glob("2.25*")) == [".bad", ".dcm"]
+
+
 def test_after_an_abort_without_a_halt_the_others_get_another_association(tmp_path: Path) -> None:
     paths = several(tmp_path, 4)
     with pynetdicom_scp(answer=lambda event, before: _aborts(event, before) if before == 1 else 0) as peer:
@@ -738,6 +810,38 @@ def test_an_interrupt_ends_it(tmp_path: Path) -> None:
     assert process.returncode == -signal.SIGINT
     assert "Traceback" not in said
     assert len(peer.received) < 50
+
+
+def on_a_terminal(*arguments: object) -> tuple[int, str]:
+    """Run ours where standard error is a terminal; the exit code and what is seen there."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen([*words_of(OURS, "storescu"), *map(str, arguments)], stderr=theirs, close_fds=True)
+    os.close(theirs)
+    seen = b""
+    with suppress(OSError):  # a terminal that nobody has open any more
+        while piece := os.read(ours, 65536):
+            seen += piece
+    os.close(ours)
+    return process.wait(timeout=SECONDS), seen.decode(errors="replace")
+
+
+def test_a_bar_is_seen_on_a_terminal_and_nowhere_else(tmp_path: Path) -> None:
+    paths = several(tmp_path, 5)
+    text = tmp_path / "text"
+    text.write_text("no DICOM file")
+    with pynetdicom_scp() as peer:
+        code, seen = on_a_terminal("-nh", "localhost", peer.port, *paths, text)
+        quiet = on_a_terminal("-q", "localhost", peer.port, *paths)
+        verbose = on_a_terminal("-v", "localhost", peer.port, *paths)
+        ran = storescu("localhost", peer.port, *paths)
+
+    assert (code, quiet[0], verbose[0]) == (1, 0, 0)
+    assert "Sending" in seen
+    assert "E: Bad DICOM file" in seen
+    assert quiet[1] == ""
+    assert "I: Releasing Association" in verbose[1]
+    assert "\x1b[" not in verbose[1]
+    assert (ran.code, ran.output) == (0, "")
 
 
 # TLS and users
