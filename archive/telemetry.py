@@ -102,7 +102,7 @@ class _StandardError(logging.StreamHandler):
     """Writes to what standard error is at the moment: a progress bar takes its place to draw lines above itself."""
 
     @property
-    def stream(self) -> TextIO:  # type: ignore[override]
+    def stream(self) -> TextIO:
         return sys.stderr
 
     @stream.setter

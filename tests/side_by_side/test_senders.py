@@ -13,8 +13,8 @@ from tests.fix_dcmtk import Dcmtk
 from tests.fix_instances import BUNDLED_FOLDER, ct, encoded, instance, part10_bytes
 from tests.side_by_side.outcome import Outcome, files_in
 from tests.side_by_side.sender_cases import CASES, Case
+from tests.wire.sending import storescu
 from tests.wire.storage_scps import DCMTK, OURS, Command, words_of
-from tests.wire.test_storescu import storescu
 
 
 def make_files(folder: Path) -> None:
