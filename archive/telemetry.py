@@ -128,6 +128,14 @@ def set_up_sinks(sinks: Sequence[Sink]) -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
+def set_up_apart(name: str, sinks: Sequence[Sink]) -> None:
+    """Send what one logger says to these sinks only, nowhere if there are none, whatever the others are told."""
+    log = logging.getLogger(name)
+    log.propagate = False
+    log.handlers[:] = [_handler(sink) for sink in sinks]
+    log.setLevel(min((handler.level for handler in log.handlers), default=logging.CRITICAL + 1))
+
+
 def _handler(sink: Sink) -> logging.Handler:
     handler: logging.Handler
     if sink.file is None:

@@ -254,7 +254,7 @@ class Exchange:
         """Send a request and yield its responses up to the final one, and the peer's sub-operations among them.
 
         In a C-GET the peer's C-STORE-RQs come as messages too: read their data set and `respond` before the next
-        turn. Each response has `timeouts.response` to come.
+        turn. Each response has `timeouts.response` to begin.
         """
         self.send(context, command, data_set)
         while True:
@@ -279,7 +279,8 @@ class Exchange:
         """The next response to our request, or a request the peer makes meanwhile; cancels are noted on the way."""
         while True:
             self.skip_data_set()
-            message = self._next_message(Deadline.after(self.association.timeouts.response))
+            self.association.wait_for_response()
+            message = self._next_message(Deadline.after(self._dimse_seconds))
             if message is None:
                 raise ConnectionLost("The peer released the association instead of a response.")
             command = message.command

@@ -51,6 +51,9 @@ def run(
 ) -> int:
     """Run `work`, or answer an exclusive option or a mistake; the exit code. `style` is one of telemetry's."""
     is_quiet = False
+    if not arguments and program.needs_parameters:
+        sys.stdout.write(program.help)
+        return OK
     try:
         given = program.parse(arguments)
         if given.has(general_options.HELP):

@@ -9,6 +9,15 @@ _STORE = {
     status.STORE_DATA_SET_DOES_NOT_MATCH_SOP_CLASS_WARNING: "Warning: DataSetDoesNotMatchSOPClass",
     status.STORE_ELEMENTS_DISCARDED: "Warning: ElementsDiscarded",
 }
+_FIND = {
+    status.SUCCESS: "Success",
+    status.PENDING: "Pending",
+    status.PENDING_WITH_UNSUPPORTED_KEYS: "Pending: WarningUnsupportedOptionalKeys",
+    status.FIND_OUT_OF_RESOURCES: "Refused: OutOfResources",
+    status.SOP_CLASS_NOT_SUPPORTED: "Refused: SOPClassNotSupported",
+    status.FIND_IDENTIFIER_DOES_NOT_MATCH_SOP_CLASS: "Error: DataSetDoesNotMatchSOPClass",
+    status.CANCEL: "Cancel: MatchingTerminatedDueToCancelRequest",
+}
 _STORE_BY_HIGH_BYTE = {0xA7: "Refused: OutOfResources", 0xA9: "Error: DataSetDoesNotMatchSOPClass"}
 
 
@@ -17,6 +26,13 @@ def of_store(code: int) -> str:
     if code >> 12 == 0xC:
         return "Error: CannotUnderstand"
     return _STORE.get(code) or _STORE_BY_HIGH_BYTE.get(code >> 8) or f"Unknown Status: 0x{code:x}"
+
+
+def of_find(code: int) -> str:
+    """What a status of C-FIND is called (PS3.4 table C.4-1)."""
+    if code >> 12 == 0xC:
+        return "Failed: UnableToProcess"
+    return _FIND.get(code) or f"Unknown Status: 0x{code:x}"
 
 
 def of_echo(code: int) -> str:
