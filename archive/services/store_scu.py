@@ -90,6 +90,7 @@ class Sender:
         self._encoding = encoding
         self._prefers_deflated = prefers_deflated
         self._buffer = memoryview(bytearray(PIECE_BYTES))
+        self._chosen: dict[tuple[str, str], Context] = {}
         self._contexts: dict[str, list[Context]] = {}
         for context in exchange.association.contexts.values():
             if context.requestor_is_scu:
@@ -97,6 +98,13 @@ class Sender:
 
     def context_for(self, sop_class_uid: str, transfer_syntax_uid: str) -> Context:
         """Where to send an instance: in its transfer syntax, or one it can be converted to. Raises CannotConvert."""
+        kind = sop_class_uid, transfer_syntax_uid
+        found = self._chosen.get(kind)
+        if found is None:
+            found = self._chosen[kind] = self._choose(sop_class_uid, transfer_syntax_uid)
+        return found
+
+    def _choose(self, sop_class_uid: str, transfer_syntax_uid: str) -> Context:
         of_class = self._contexts.get(sop_class_uid)
         if not of_class:
             raise NoContext(sop_class_uid=sop_class_uid)
