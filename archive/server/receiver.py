@@ -103,6 +103,14 @@ class Receiver:
         self._rouse()
 
     @property
+    def wake_descriptor(self) -> int:
+        """A byte written to it rouses `run` and `run_one`, for signal.set_wakeup_fd().
+
+        A signal may come to any thread; a wait in the main one, where its handler is called, goes on then.
+        """
+        return self._wake
+
+    @property
     def _has_place(self) -> bool:
         return len(self._visits) < self._most
 

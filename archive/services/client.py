@@ -13,8 +13,9 @@ from archive.dimse.commands import CEchoRequest
 from archive.dimse.exchange import Exchange
 from archive.errors import AssociationRejected, Failed, PeerError
 from archive.upper_layer.association import Association, Timeouts
-from archive.upper_layer.connection import Connection, Deadline, IpVersion, connect
+from archive.upper_layer.connection import Connection, Deadline, connect
 from archive.upper_layer.proposal import ExtendedNegotiation, Proposal, ProposedContext, Rejection, Role
+from archive.upper_layer.resolver import IpVersion
 
 if TYPE_CHECKING:
     from archive.upper_layer.tls_session import Session

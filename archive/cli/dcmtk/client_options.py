@@ -8,7 +8,7 @@ from archive.cli.dcmtk import network_options, tls_options
 from archive.cli.dcmtk.options import CommandLine, Group, Option, Parameter
 from archive.cli.dcmtk.tls_options import TlsOptions
 from archive.errors import Misconfigured
-from archive.upper_layer.connection import IpVersion
+from archive.upper_layer.resolver import IpVersion
 
 DEFAULT_CALLED_TITLE = "ANY-SCP"
 DEFAULT_MAX_PDU_BYTES = 16_384

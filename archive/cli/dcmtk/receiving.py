@@ -26,8 +26,9 @@ from archive.services.reception import Terms
 from archive.storage.received import Received
 from archive.storage.sink import InstanceSink, Outcome
 from archive.upper_layer.association import Association
-from archive.upper_layer.connection import Connection, IpVersion
+from archive.upper_layer.connection import Connection
 from archive.upper_layer.proposal import Agreement, Proposal, Rejection
+from archive.upper_layer.resolver import IpVersion
 
 log = logging.getLogger(__name__)
 
@@ -201,9 +202,17 @@ class Visit:
         if self.words.answer:
             log.info("%s", self.words.answer.format(status=status_words.of_store(code)))
 
+    def over(self) -> None:
+        """The association has ended."""
+
     def _shown(self, path: Path) -> str:
-        """As DCMTK shows it: below the folder as it was named."""
-        return f"./{path}" if self.folder == Path() and not path.is_absolute() else str(path)
+        return shown(path, self.folder)
+
+
+def shown(path: Path, folder: Path) -> str:
+    """A path below an output folder as DCMTK shows it: as that was named. It cannot be taken for an option."""
+    is_bare = not path.is_absolute() and folder == Path() and path != folder
+    return f"./{path}" if is_bare or str(path).startswith("-") else str(path)
 
 
 def deciding(speaker: Speaker, terms: Terms) -> Callable[[Proposal], Agreement | Rejection]:
@@ -216,13 +225,14 @@ def deciding(speaker: Speaker, terms: Terms) -> Callable[[Proposal], Agreement |
     return decide
 
 
-def serving(speaker: Speaker, visit: Callable[[Association], reception.Visitor]) -> Callable[[Association], None]:
+def serving(speaker: Speaker, visit: Callable[[Association], Visit]) -> Callable[[Association], None]:
     """Serve an association to its end, and say how that came."""
 
     def serve(association: Association) -> None:
         speaker.agreed(association)
+        visitor = visit(association)
         try:
-            reception.serve(association, visit(association))
+            reception.serve(association, visitor)
             log.info("%s", speaker.words.released)
         except PeerAborted:
             log.info("%s", speaker.words.aborted)
@@ -230,15 +240,21 @@ def serving(speaker: Speaker, visit: Callable[[Association], reception.Visitor])
             if not association.connection.is_interrupted:  # by us: there is nothing to say about it
                 kind = "the peer is gone" if isinstance(error, ConnectionLost) else "aborting association"
                 log.error("DIMSE failure (%s): %s", kind, error)
+        finally:
+            visitor.over()
 
     return serve
 
 
 # Running
 
+_ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
-def receive(receiver: Receiver, sockets: Inherited) -> int:
+
+def receive(receiver: Receiver, sockets: Inherited, closed: Callable[[bool], None] | None = None) -> int:
     """Receive until a signal ends it, or the one connection that was passed is over; the exit code.
+
+    `closed` is called when the last association has ended, and told whether that was by a signal.
 
     A signal ends the process as if nobody had caught it, so that who waits for it sees the same as with DCMTK's
     programs; only that no file is left half-named.
@@ -249,13 +265,21 @@ def receive(receiver: Receiver, sockets: Inherited) -> int:
         ended_by.append(number)
         receiver.stop()
 
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # by nohup, or a shell in the background
-            signal.signal(number, end)
+    # One that is ignored stays so: by nohup, or a shell in the background.
+    heeded = [number for number in _ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+    signal.set_wakeup_fd(receiver.wake_descriptor, warn_on_full_buffer=False)
+    for number in heeded:
+        signal.signal(number, end)
     if sockets.connection is not None:
         receiver.run_one(sockets.connection)
     else:
         receiver.run(sockets.listening)
+    signal.set_wakeup_fd(-1)
+    if not ended_by:  # nothing is left that a signal would have to spare
+        for number in heeded:
+            signal.signal(number, signal.SIG_DFL)
+    if closed is not None:
+        closed(bool(ended_by))
     if ended_by:
         _end_by(ended_by[0])
     return OK
