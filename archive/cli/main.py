@@ -116,6 +116,7 @@ FACES: dict[str, tuple[str, str]] = {
     "dcmrecv": ("archive.cli.dcmtk.dcmrecv_options:dcmrecv", "As DCMTK's dcmrecv: receive into a folder."),
     "echoscu": ("archive.cli.dcmtk.echoscu_options:echoscu", "As DCMTK's echoscu: ask whether a peer is there."),
     "findscu": ("archive.cli.dcmtk.findscu_options:findscu", "As DCMTK's findscu: ask a peer what it holds."),
+    "storescu": ("archive.cli.dcmtk.storescu_options:storescu", "As DCMTK's storescu: send files to a peer."),
 }
 
 

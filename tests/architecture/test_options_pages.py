@@ -68,7 +68,7 @@ def codes_said(name: str) -> list[int]:
 
 
 def test_exit_codes_are_those_of_the_code() -> None:
-    from archive.cli.dcmtk import dcmrecv, echoscu, findscu
+    from archive.cli.dcmtk import dcmrecv, echoscu, findscu, sending
     from archive.cli.dcmtk.face import OK, SYNTAX_ERROR
 
     assert set(codes_said("dcmrecv")) == {
@@ -81,3 +81,4 @@ def test_exit_codes_are_those_of_the_code() -> None:
     }
     assert set(codes_said("echoscu")) == {OK, SYNTAX_ERROR, echoscu.ASSOCIATION_ABORTED}
     assert set(codes_said("findscu")) == {OK, SYNTAX_ERROR, findscu.NOT_USABLE, findscu.FAILED}
+    assert set(codes_said("storescu")) == {OK, SYNTAX_ERROR, sending.PEER_ABORTED}

@@ -45,6 +45,13 @@ SOCKET_TIMEOUT = Option(
     value_help=f"[s]econds: integer (default: {DEFAULT_SOCKET_TIMEOUT})",
 )
 MAX_PDU = network_options.max_pdu(f" (default: {DEFAULT_MAX_PDU_BYTES})")
+MAX_SEND_PDU = Option(
+    "--max-send-pdu",
+    "",
+    "restrict max send pdu to n bytes",
+    values=1,
+    value_help=f"[n]umber of bytes: integer ({network_options.MIN_PDU_BYTES}..{network_options.MAX_PDU_BYTES})",
+)
 REPEAT = Option("--repeat", "", "repeat n times", values=1, value_help="[n]umber: integer")
 ABORT = Option("--abort", "", "abort association instead of releasing it")
 TIMES = (TIMEOUT, SOCKET_TIMEOUT, network_options.ACSE_TIMEOUT, network_options.DIMSE_TIMEOUT)
@@ -116,6 +123,8 @@ class Client:
     dimse_timeout: int | None = None
     """For a response."""
     max_pdu_bytes: int = DEFAULT_MAX_PDU_BYTES
+    max_send_pdu_bytes: int | None = None
+    """The longest PDU to send, where the peer would take longer ones."""
     identity: IdentityOptions | None = None
     tls: TlsOptions = field(default_factory=TlsOptions)
     aborts: bool = False
@@ -136,6 +145,9 @@ def decide(given: CommandLine, calling_title: str) -> Client:
         acse_timeout=given.signed("--acse-timeout", 1) or network_options.DEFAULT_ACSE_TIMEOUT,
         dimse_timeout=given.signed("--dimse-timeout", 1),
         max_pdu_bytes=network_options.max_pdu_bytes(given) or DEFAULT_MAX_PDU_BYTES,
+        max_send_pdu_bytes=given.unsigned(
+            "--max-send-pdu", network_options.MIN_PDU_BYTES, network_options.MAX_PDU_BYTES
+        ),
         identity=_identity(given),
         tls=tls_options.decide(given, "requestor"),
         aborts=given.has("--abort"),
