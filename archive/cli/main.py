@@ -118,6 +118,7 @@ FACES: dict[str, tuple[str, str]] = {
     "findscu": ("archive.cli.dcmtk.findscu_options:findscu", "As DCMTK's findscu: ask a peer what it holds."),
     "movescu": ("archive.cli.dcmtk.movescu_options:movescu", "As DCMTK's movescu: have studies sent somewhere."),
     "getscu": ("archive.cli.dcmtk.getscu_options:getscu", "As DCMTK's getscu: fetch over one association."),
+    "storescu": ("archive.cli.dcmtk.storescu_options:storescu", "As DCMTK's storescu: send files to a peer."),
 }
 
 

@@ -18,11 +18,13 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, Self, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Self, TypeAlias
 
 from archive.errors import CannotConnect, ConnectionLost, DeadlineExpired, PduTooLarge, UnrecognizedPdu
-from archive.upper_layer.certificate import Certificate
 from archive.upper_layer.resolver import IpVersion, resolve
+
+if TYPE_CHECKING:
+    from archive.upper_layer.certificate import Certificate
 
 Buffer: TypeAlias = bytes | bytearray | memoryview  # a memoryview is one of bytes ("B"), so that len() is its size
 
@@ -30,9 +32,8 @@ PDU_HEADER = struct.Struct(">BxI")  # type (1), reserved (1), length of what fol
 DEFAULT_BUFFER_BYTES = 512 * 1024  # holds three PDUs of 128 KiB and a part; more reads less often but misses the cache
 IDLE_BEFORE_MEMORY_RETURNS_SECONDS = 1.0  # a quiet peer's read buffer is given back to the kernel after this long
 _IOV_MAX = os.sysconf("SC_IOV_MAX") if hasattr(os, "sysconf") else 1024  # buffers of one sendmsg
-_QUICKACK = getattr(
-    socket, "TCP_QUICKACK", None
-)  # Linux: acknowledge at once what a peer without TCP_NODELAY waits for
+# Linux: acknowledge at once what a peer without TCP_NODELAY waits for.
+_QUICKACK = getattr(socket, "TCP_QUICKACK", None)
 _POLLRDHUP = getattr(select, "POLLRDHUP", 0)
 
 
@@ -105,7 +106,7 @@ class Connection:
         """Make the connection ready for PDUs; without TLS it is."""
 
     @property
-    def peer_certificate(self) -> Certificate | None:
+    def peer_certificate(self) -> "Certificate | None":
         """The peer's certificate, verified; there is none without TLS."""
         return None
 
@@ -181,10 +182,6 @@ class Connection:
     def _is_whole_pdu_buffered(self) -> bool:
         there = self._end - self._start
         return there >= 6 and there >= 6 + PDU_HEADER.unpack_from(self._view, self._start)[1]
-
-    def input_waiting(self) -> bool:
-        """Whether a read would find anything, an end of the connection included; never blocks."""
-        return self._end > self._start or bool(self._input_ready.poll(0))
 
     def _fill(self, count: int, deadline: Deadline) -> None:
         """Read until `count` bytes are there, and whatever else has arrived."""

@@ -92,10 +92,6 @@ class TlsConnection(Connection):
             self._read_some()
         return self._is_whole_pdu_buffered()
 
-    def input_waiting(self) -> bool:
-        """Whether a read would find anything, an end of the connection included; never blocks."""
-        return self._has_more or super().input_waiting()
-
     def _read_some(self) -> bool:
         """Decrypt what has arrived into the free part of the buffer; False when that is nothing."""
         room = self._view[self._end :]

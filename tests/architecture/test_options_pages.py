@@ -74,7 +74,7 @@ def codes_of(module: ModuleType) -> set[int]:
 
 
 def test_exit_codes_are_those_of_the_code() -> None:
-    from archive.cli.dcmtk import dcmrecv, echoscu, findscu, getscu, movescu
+    from archive.cli.dcmtk import dcmrecv, echoscu, findscu, getscu, movescu, sending
     from archive.cli.dcmtk.face import OK, SYNTAX_ERROR
 
     assert set(codes_said("dcmrecv")) == {
@@ -89,3 +89,4 @@ def test_exit_codes_are_those_of_the_code() -> None:
     assert set(codes_said("movescu")) == {OK, SYNTAX_ERROR, *codes_of(movescu)}
     assert set(codes_said("getscu")) == {OK, getscu.FAILED}
     assert set(codes_said("findscu")) == {OK, SYNTAX_ERROR, findscu.NOT_USABLE, findscu.FAILED}
+    assert set(codes_said("storescu")) == {OK, SYNTAX_ERROR, sending.PEER_ABORTED}

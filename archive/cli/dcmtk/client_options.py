@@ -47,6 +47,13 @@ SOCKET_TIMEOUT = Option(
 MAX_PDU = network_options.max_pdu(f" (default: {DEFAULT_MAX_PDU_BYTES})")
 MAX_PDU_OF_RECEIVERS = network_options.max_pdu(f" (default: {network_options.MAX_PDU_BYTES})")
 """Of clients that instances come to: the longer, the faster."""
+MAX_SEND_PDU = Option(
+    "--max-send-pdu",
+    "",
+    "restrict max send pdu to n bytes",
+    values=1,
+    value_help=f"[n]umber of bytes: integer ({network_options.MIN_PDU_BYTES}..{network_options.MAX_PDU_BYTES})",
+)
 REPEAT = Option("--repeat", "", "repeat n times", values=1, value_help="[n]umber: integer")
 ABORT = Option("--abort", "", "abort association instead of releasing it")
 TIMES = (TIMEOUT, SOCKET_TIMEOUT, network_options.ACSE_TIMEOUT, network_options.DIMSE_TIMEOUT)
@@ -118,6 +125,8 @@ class Client:
     dimse_timeout: int | None = None
     """For a response."""
     max_pdu_bytes: int = DEFAULT_MAX_PDU_BYTES
+    max_send_pdu_bytes: int | None = None
+    """The longest PDU to send, where the peer would take longer ones."""
     identity: IdentityOptions | None = None
     tls: TlsOptions = field(default_factory=TlsOptions)
     aborts: bool = False
@@ -147,6 +156,9 @@ def decide(
         acse_timeout=given.signed("--acse-timeout", 1) or network_options.DEFAULT_ACSE_TIMEOUT,
         dimse_timeout=given.signed("--dimse-timeout", 1),
         max_pdu_bytes=network_options.max_pdu_bytes(given) or default_max_pdu_bytes,
+        max_send_pdu_bytes=given.unsigned(
+            "--max-send-pdu", network_options.MIN_PDU_BYTES, network_options.MAX_PDU_BYTES
+        ),
         identity=_identity(given),
         tls=tls_options.decide(given, role),
         aborts=given.has("--abort"),

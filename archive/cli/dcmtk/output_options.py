@@ -12,6 +12,8 @@ from archive.dicom import uids
 if TYPE_CHECKING:
     from archive.dicom.normal import EncodingOptions
 
+DEFAULT_DEFLATE_LEVEL = 6
+
 OUTPUT = Group("output options:")
 FOLDER = Group(
     "general:",
@@ -25,6 +27,21 @@ FOLDER = Group(
         ),
     ),
     is_part=True,
+)
+NEW_VRS = Group(
+    "post-1993 value representations:",
+    (
+        Option("--enable-new-vr", "+u", "enable support for new VRs (UN/UT) (default)"),
+        Option("--disable-new-vr", "-u", "disable support for new VRs, convert to OB"),
+    ),
+    is_part=True,
+)
+COMPRESSION_LEVEL = Option(
+    "--compression-level",
+    "+cl",
+    "0=uncompressed, 1=fastest, 9=best compression",
+    values=1,
+    value_help="[l]evel: integer (default: 6)",
 )
 _ENCODING = (
     Group(
@@ -54,14 +71,7 @@ _ENCODING = (
         ),
         is_part=True,
     ),
-    Group(
-        "post-1993 value representations:",
-        (
-            Option("--enable-new-vr", "+u", "enable support for new VRs (UN/UT) (default)"),
-            Option("--disable-new-vr", "-u", "disable support for new VRs, convert to OB"),
-        ),
-        is_part=True,
-    ),
+    NEW_VRS,
     Group(
         "group length encoding (not with --bit-preserving):",
         (
@@ -95,15 +105,7 @@ _ENCODING = (
     ),
     Group(
         "deflate compression level (only with -xd or --write-xfer-deflated/same):",
-        (
-            Option(
-                "--compression-level",
-                "+cl",
-                "0=uncompressed, 1=fastest, 9=best compression",
-                values=1,
-                value_help="[l]evel: integer (default: 6)",
-            ),
-        ),
+        (COMPRESSION_LEVEL,),
         is_part=True,
     ),
 )
@@ -242,12 +244,17 @@ def _output(given: CommandLine, deflating_options: str, deflates: bool) -> Outpu
         is_bit_preserving=None if mode is None else is_bit_preserving,
         has_file_meta=has_file_meta,
         transfer_syntax=transfer_syntax,
-        has_new_vrs=given.last(*_VRS) != "--disable-new-vr",
+        has_new_vrs=has_new_vrs(given),
         group_lengths=_GROUP_LENGTHS[group_lengths] if group_lengths else "recalculate",
         has_explicit_lengths=lengths != "--length-undefined",
         padding_bytes=_padding(given, has_file_meta, is_bit_preserving),
         deflate_level=_deflate_level(given, deflating_options, deflates, transfer_syntax),
     )
+
+
+def has_new_vrs(given: CommandLine) -> bool:
+    """Whether VRs that came after 1993 are written."""
+    return given.last(*_VRS) != "--disable-new-vr"
 
 
 def _padding(given: CommandLine, has_file_meta: bool, is_bit_preserving: bool) -> tuple[int, int] | None:
@@ -263,5 +270,10 @@ def _deflate_level(given: CommandLine, bases: str, deflates: bool, transfer_synt
     if given.has("--compression-level"):
         writes_deflated = transfer_syntax in (None, uids.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN)
         given.require("--compression-level", bases, deflates or writes_deflated)
+    return deflate_level(given)
+
+
+def deflate_level(given: CommandLine) -> int:
+    """0 (fast) to 9 (small); raises Misconfigured."""
     level = given.unsigned("--compression-level", 0, 9)
-    return 6 if level is None else level
+    return DEFAULT_DEFLATE_LEVEL if level is None else level
