@@ -23,6 +23,7 @@ MOVING = (
     (re.compile(r"^undef/[0-9]{8}(?=/)"), "undef/<today>"),
 )
 _PADDINGS = (b"\xfc\xff\xfc\xff", b"\xff\xfc\xff\xfc")  # Data Set Trailing Padding (FFFC,FFFC), big endian too
+_ANSWER = "1.2.276.0.7230010.3.1.0.1"  # the private class of answers that findscu writes, with new UIDs
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 
 
@@ -66,7 +67,7 @@ def _kept(file: Path, folder: Path) -> Kept:
     meta = read_file_meta_info(file)
     said = (
         str(meta.MediaStorageSOPClassUID),
-        str(meta.MediaStorageSOPInstanceUID),
+        "<uid>" if meta.MediaStorageSOPClassUID == _ANSWER else str(meta.MediaStorageSOPInstanceUID),
         str(meta.TransferSyntaxUID),
         str(meta.get("SourceApplicationEntityTitle", "")),
     )
