@@ -40,7 +40,7 @@ bench: debian-bench $(VENV)/.installed-dev ## all benchmarks beside DCMTK and Or
 bench-quick: debian-bench $(VENV)/.installed-dev ## the same with few objects, to the screen only
 	$(BIN)/python -m benchmarks --quick $(ARGS)
 
-bench-tools: debian-bench $(VENV)/.installed-dev ## storescu beside DCMTK's, into docs/performance-of-tools.md; ARGS select
+bench-tools: debian-bench $(VENV)/.installed-dev ## storescp and storescu beside DCMTK's, into docs/performance-of-tools.md; ARGS select
 	$(BIN)/python -m benchmarks.tools --write docs/performance-of-tools.md $(ARGS)
 
 clean: ## remove what these targets made, but no archive data
