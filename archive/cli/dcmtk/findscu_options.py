@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from archive import __version__
-from archive.cli.dcmtk import client_options, query_options, tls_options
+from archive.cli.dcmtk import client_options, output_options, query_options, tls_options
 from archive.cli.dcmtk.client_options import Client
 from archive.cli.dcmtk.face import Face
 from archive.cli.dcmtk.general_options import general_options
@@ -32,7 +32,7 @@ PROGRAM = Program(
         query_options.models(DEFAULT_MODEL, "--worklist", "--patient", "--study", "--psonly"),
         client_options.IP_VERSIONS,
         client_options.titles(CALLING_TITLE),
-        query_options.NEW_VRS,
+        output_options.NEW_VRS,
         query_options.TRANSFER_SYNTAXES,
         query_options.COMPRESSION,
         client_options.USER_IDENTITY,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from archive.cli.dcmtk import transfer_syntax_options
+from archive.cli.dcmtk import output_options, transfer_syntax_options
 from archive.cli.dcmtk.options import CommandLine, Group, Option, Parameter
 from archive.dicom import transfer_syntax_presets
 from archive.errors import Misconfigured
@@ -23,14 +23,6 @@ KEYS = Group(
     ),
     is_part=True,
 )
-NEW_VRS = Group(
-    "post-1993 value representations:",
-    (
-        Option("--enable-new-vr", "+u", "enable support for new VRs (UN/UT) (default)"),
-        Option("--disable-new-vr", "-u", "disable support for new VRs, convert to OB"),
-    ),
-    is_part=True,
-)
 # In the order of DCMTK's help for a data set without pixels; its words differ a little from those for images.
 _PROPOSED = ("--propose-uncompr", "--propose-little", "--propose-big", "--propose-deflated", "--propose-implicit")
 _PROPOSE_OPTIONS = {option.long: option for option in transfer_syntax_options.PROPOSE_OPTIONS}
@@ -38,17 +30,7 @@ TRANSFER_SYNTAXES = Group(
     "proposed transmission transfer syntaxes:", tuple(_PROPOSE_OPTIONS[long] for long in _PROPOSED), is_part=True
 )
 COMPRESSION = Group(
-    "deflate compression level (only with --propose-deflated):",
-    (
-        Option(
-            "--compression-level",
-            "+cl",
-            "0=uncompressed, 1=fastest, 9=best compression",
-            values=1,
-            value_help="[l]evel: integer (default: 6)",
-        ),
-    ),
-    is_part=True,
+    "deflate compression level (only with --propose-deflated):", (output_options.COMPRESSION_LEVEL,), is_part=True
 )
 DEFAULT_COMPRESSION_LEVEL = 6
 
