@@ -1,22 +1,21 @@
 """The command `archive`: which commands there are, where their code lies, and how a run of one ends.
 
-Help and unknown commands are answered from the tables here; a command's module, and with it the database, is imported
-when the command is run. A mistake of the caller ends with exit code 2, a failure with 1; both say one sentence on
-standard error.
+Help and unknown commands are answered from the tables here and in `faces`; a command's module, and with it the
+database, is imported when the command is run. A mistake of the caller ends with exit code 2, a failure with 1; both
+say one sentence on standard error.
 """
 
-import gc
 import re
 import sys
 from collections.abc import Sequence
-from importlib import import_module
-from types import ModuleType
 from typing import NoReturn
 
 import click
 from click.shell_completion import CompletionItem
 
 from archive import __version__
+from archive.cli import faces
+from archive.cli.faces import FACES, imported
 from archive.errors import ArchiveError, DatabaseFailed, Refused
 
 PROGRAM = "archive"
@@ -109,17 +108,20 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "completion": ("archive.cli.completion:completion", "Print what makes a shell complete commands."),
 }
 
-# DCMTK's programs, with its grammar of options: they speak for themselves.
-FACES: dict[str, tuple[str, str]] = {
-    "dcmqrscp": ("archive.cli.dcmtk.dcmqrscp:dcmqrscp", "As DCMTK's dcmqrscp, with its configuration file."),
-    "storescp": ("archive.cli.dcmtk.storescp_options:storescp", "As DCMTK's storescp: receive into a folder."),
-    "dcmrecv": ("archive.cli.dcmtk.dcmrecv_options:dcmrecv", "As DCMTK's dcmrecv: receive into a folder."),
-    "echoscu": ("archive.cli.dcmtk.echoscu_options:echoscu", "As DCMTK's echoscu: ask whether a peer is there."),
-    "findscu": ("archive.cli.dcmtk.findscu_options:findscu", "As DCMTK's findscu: ask a peer what it holds."),
-    "movescu": ("archive.cli.dcmtk.movescu_options:movescu", "As DCMTK's movescu: have studies sent somewhere."),
-    "getscu": ("archive.cli.dcmtk.getscu_options:getscu", "As DCMTK's getscu: fetch over one association."),
-    "storescu": ("archive.cli.dcmtk.storescu_options:storescu", "As DCMTK's storescu: send files to a peer."),
-}
+
+class FaceCommand(click.Command):
+    """A DCMTK program as a command: click passes its arguments on as they are."""
+
+    def __init__(self, name: str) -> None:
+        self._face = faces.load(name)
+        super().__init__(name, help=self._face.program.description, add_help_option=False)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.args = list(args)
+        return ctx.args
+
+    def invoke(self, ctx: click.Context) -> int:
+        return self._face.run(ctx.args)
 
 
 class LazyGroup(click.Group):
@@ -143,11 +145,11 @@ class LazyGroup(click.Group):
         words = f"{self._words} {cmd_name}".strip()
         if words in GROUPS:
             return LazyGroup(words, GROUPS[words])
-        known = COMMANDS | FACES
-        if words not in known:
+        if words in FACES:
+            return FaceCommand(words)
+        if words not in COMMANDS:
             return None
-        module, _, attribute = known[words][0].partition(":")
-        return getattr(_imported(module), attribute)
+        return imported(COMMANDS[words][0])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -166,18 +168,6 @@ class LazyGroup(click.Group):
             formatter.write_dl(list(self._below().items()))
 
 
-def _imported(module: str) -> ModuleType:
-    """A command's module. What an import makes stays, so nobody looks for garbage in it, which takes a tenth longer."""
-    if module in sys.modules:
-        return sys.modules[module]
-    gc.disable()
-    try:
-        return import_module(module)
-    finally:
-        gc.freeze()
-        gc.enable()
-
-
 archive = LazyGroup(
     "",
     "A DICOM archive over SQL. `archive serve` runs it; the other commands look after it, and what they change holds "
@@ -191,30 +181,38 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command and end the process with its exit code."""
     try:
         code = archive.main(arguments, prog_name=PROGRAM, standalone_mode=False)
-        sys.exit(code if isinstance(code, int) else OK)
-    except click.Abort:
-        _say("Stopped; nothing has changed.")
-        sys.exit(FAILED)
-    except click.UsageError as error:
-        _say(_usage_sentence(error))
-        sys.exit(MISTAKE)
-    except click.ClickException as error:
-        _say(error.format_message())
-        sys.exit(error.exit_code)
-    except Refused as error:
-        _say(_sentence(error))
-        sys.exit(MISTAKE)
-    except UnicodeEncodeError as error:  # a database takes text only; files may be called by any bytes
-        if error.reason != _NO_TEXT:
-            raise
-        _say("An argument is no text in UTF-8; write it in the character set of this terminal.")
-        sys.exit(MISTAKE)
-    except DatabaseFailed as error:
-        _say(f"{_sentence(error)} Look at --database, then run: archive db check")
-        sys.exit(FAILED)
-    except ArchiveError as error:
-        _say(_sentence(error))
-        sys.exit(FAILED)
+    except (click.Abort, click.ClickException, ArchiveError, UnicodeEncodeError) as error:
+        end_with(error)
+    sys.exit(code if isinstance(code, int) else OK)
+
+
+def end_with(error: Exception) -> NoReturn:
+    """Say what went wrong, and end the process with the exit code for it."""
+    match error:
+        case click.Abort():
+            _say("Stopped; nothing has changed.")
+            sys.exit(FAILED)
+        case click.UsageError():
+            _say(_usage_sentence(error))
+            sys.exit(MISTAKE)
+        case click.ClickException():
+            _say(error.format_message())
+            sys.exit(error.exit_code)
+        case Refused():
+            _say(_sentence(error))
+            sys.exit(MISTAKE)
+        case UnicodeEncodeError(reason=reason) if reason == _NO_TEXT:
+            # A database takes text only; files may be called by any bytes.
+            _say("An argument is no text in UTF-8; write it in the character set of this terminal.")
+            sys.exit(MISTAKE)
+        case DatabaseFailed():
+            _say(f"{_sentence(error)} Look at --database, then run: archive db check")
+            sys.exit(FAILED)
+        case ArchiveError():
+            _say(_sentence(error))
+            sys.exit(FAILED)
+        case _:
+            raise error
 
 
 def _usage_sentence(error: click.UsageError) -> str:
@@ -235,7 +233,3 @@ def _sentence(error: ArchiveError) -> str:
 
 def _say(sentence: str) -> None:
     click.echo(sentence, err=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -7,7 +7,7 @@ from types import ModuleType
 import pytest
 
 from archive.cli.dcmtk.options import Program
-from archive.cli.main import FACES
+from archive.cli.faces import FACES
 from archive.dicom.transfer_syntax_presets import ACCEPT
 from tests.architecture.test_documents import ROOT, read
 

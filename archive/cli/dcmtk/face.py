@@ -8,8 +8,7 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-
-import click
+from dataclasses import dataclass
 
 from archive import telemetry
 from archive.cli.dcmtk import general_options
@@ -123,16 +122,16 @@ def _version(program: Program) -> str:
     return "\n".join(lines) + "\n"
 
 
-class Face(click.Command):
-    """A face as a command of `archive`: click passes the arguments on as they are."""
+@dataclass(frozen=True, slots=True)
+class Face:
+    """A program of DCMTK's as a command of `archive`."""
 
-    def __init__(self, program: Program, work: Work, answers: Answers | None = None, *, style: str = "text") -> None:
-        super().__init__(program.name, help=program.description, add_help_option=False)
-        self._program, self._work, self._answers, self._style = program, work, answers, style
+    program: Program
+    work: Work
+    answers: Answers | None = None
+    style: str = "text"
+    """Of the log, one of telemetry's."""
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        ctx.args = list(args)
-        return ctx.args
-
-    def invoke(self, ctx: click.Context) -> int:
-        return run(self._program, ctx.args, self._work, self._answers, style=self._style)
+    def run(self, arguments: Sequence[str]) -> int:
+        """Run it; the exit code."""
+        return run(self.program, arguments, self.work, self.answers, style=self.style)

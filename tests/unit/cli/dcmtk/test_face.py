@@ -7,11 +7,13 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from archive.cli import faces
 from archive.cli.dcmtk import tls_options
 from archive.cli.dcmtk.dcmqrscp import decide
 from archive.cli.dcmtk.dcmqrscp_options import PROGRAM
 from archive.cli.dcmtk.face import Face, run
 from archive.cli.dcmtk.options import CommandLine
+from archive.cli.main import FaceCommand
 from archive.errors import Misconfigured
 
 Output = pytest.CaptureFixture[str]
@@ -118,14 +120,15 @@ def test_a_mistake_found_at_work_ends_with_1(capsys: Output) -> None:
     assert capsys.readouterr().err.endswith("error: unknown configuration profile name: x\n")
 
 
-def test_as_a_command_it_gets_its_arguments_as_they_are() -> None:
+def test_as_a_command_it_gets_its_arguments_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[str, ...]] = []
 
     def remember(given: CommandLine) -> int:
         seen.append(given.arguments)
         return 7
 
-    group = click.Group(commands=[Face(PROGRAM, remember)])
+    monkeypatch.setattr(faces, "load", lambda name: Face(PROGRAM, remember))
+    group = click.Group(commands=[FaceCommand("dcmqrscp")])
     words = ["-xf", "--help", "a", "b", "+x=", "-ta", "-5", "-XF", "11112"]
     ran = CliRunner().invoke(group, ["dcmqrscp", *words], standalone_mode=False)
 
@@ -135,7 +138,8 @@ def test_as_a_command_it_gets_its_arguments_as_they_are() -> None:
     ]
 
 
-def test_as_a_command_its_help_is_dcmtks() -> None:
-    group = click.Group(commands=[Face(PROGRAM, work)])
+def test_as_a_command_its_help_is_dcmtks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(faces, "load", lambda name: Face(PROGRAM, work))
+    group = click.Group(commands=[FaceCommand("dcmqrscp")])
 
     assert CliRunner().invoke(group, ["dcmqrscp", "--help"], standalone_mode=False).output == PROGRAM.help
