@@ -1,11 +1,14 @@
-"""Files that are taken in together: cut from what was found, and made ready for their transaction."""
+"""Files that are taken in together: cut from what was found, asked about, and made ready for their transaction.
 
-from collections.abc import Iterable, Iterator
+What is here goes from one process to another, so it is plain, and names files by their paths.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from archive.index.locate import Location
 from archive.index.record import Duplicates, Record
 from archive.lifecycle.importing.outcome import Fate, Outcome
-from archive.storage.new_file import NewFile
 from archive.storage.sources import Found
 
 # Files of one transaction. SQLite's other writers wait for as long; a sync of the log is shared by as many.
@@ -15,41 +18,70 @@ BATCH_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """A batch was looked at: what of these instances, as many as there are files of them, may it take in?"""
+
+    sop_instance_uids: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of the instance of one file."""
+
+    is_claimed: bool
+    """Whether this batch has it, for this file. Else another file of it is under way."""
+    held: Location | None
+    """What the area holds of it."""
+    content: bytes | None
+    """All that is held, where it has no file yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """To a question: for each of its instances, in the same order."""
+
+    known: Sequence[Known]
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
-    """An instance that is to be stored: its record, and its file where that is a new one."""
+    """An instance that is to be stored: its record, whose file is in place."""
 
     found: Found
     record: Record
     duplicates: Duplicates
-    file: NewFile | None
+    is_copy: bool
+    """Whether the file was made for it; else it was found there."""
     may_replace: bool
     """Whether the area held another file of it when it was looked for."""
 
     @property
     def outcome(self) -> Outcome:
-        return Outcome(self.found.path, Fate.STORED, self.found.size_bytes)
+        return self.but(Fate.STORED)
 
     def but(self, fate: Fate, reason: str = "") -> Outcome:
-        """Another outcome: nothing is left of a copy."""
-        if self.file is not None:
-            self.file.discard()
+        """Another outcome."""
         return Outcome(self.found.path, fate, self.found.size_bytes, reason)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Prepared:
     """A batch of which only the transaction is missing."""
 
-    items: list[Item] = field(default_factory=list)
-    outcomes: list[Outcome] = field(default_factory=list)
-    deferred: list[Found] = field(default_factory=list)
-    claims: set[str] = field(default_factory=set)
+    items: list[Item] = field(default_factory=list[Item])
+    outcomes: list[Outcome] = field(default_factory=list[Outcome])
+    deferred: list[Found] = field(default_factory=list[Found])
 
-    def discard(self) -> None:
-        """Leave no trace of the new files."""
-        for item in self.items:
-            if item.file is not None:
-                item.file.discard()
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A batch that could not be prepared, for which the import ends; nothing is left of it."""
+
+    error: Exception
+
+
+Asked = list[Found] | Answer
+Reply = Question | Prepared | Broken
 
 
 def batches(found: Iterable[Found]) -> Iterator[list[Found]]:
