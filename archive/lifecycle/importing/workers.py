@@ -6,19 +6,24 @@ a connection of its parent's is none of its business. Its parent's end, and the 
 """
 
 import gc
+import logging
 import os
 import select
 import signal
-import sys
+import traceback
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import NoReturn, Protocol
 
-from archive.errors import Failed
-from archive.lifecycle.importing.batch import Asked, Prepared, Reply
+from archive.errors import ArchiveError, Failed
+from archive.lifecycle.importing.batch import Asked, Broken, Prepared, Reply
 from archive.lifecycle.importing.channel import Channel, Closed
 from archive.lifecycle.importing.preparation import Preparation
 from archive.lifecycle.importing.task import Task
+
+log = logging.getLogger(__name__)
 
 # Each copies as fast as a disk of today writes; beyond, the transactions, which come one after another, are the limit.
 MOST_PROCESSES = 4
@@ -200,19 +205,20 @@ def _become(work: Callable[[], None], channel: Channel) -> NoReturn:
     code = 1
     try:
         gc.freeze()  # what was the parent's is never garbage here: to tidy up a connection would end it for both
-        for name in os.listdir("/proc/self/fd"):
-            if int(name) > 2 and int(name) not in channel.descriptors:
-                try:
-                    os.close(int(name))
-                except OSError:  # that of the folder that was listed
-                    pass
+        _close_all_but({0, 1, 2, *channel.descriptors})
         work()
         code = 0
     except BaseException:
-        sys.excepthook(*sys.exc_info())
-        sys.stderr.flush()
+        log.critical("a process of the import ended by a defect", exc_info=True)
     finally:
         os._exit(code)
+
+
+def _close_all_but(kept: set[int]) -> None:
+    for descriptor in [int(link.name) for link in Path("/proc/self/fd").iterdir()]:
+        if descriptor not in kept:
+            with suppress(OSError):  # that of the folder that was listed is closed already
+                os.close(descriptor)
 
 
 def _serve(channel: Channel, task: Task) -> None:
@@ -222,10 +228,17 @@ def _serve(channel: Channel, task: Task) -> None:
         while True:
             reply = preparation.handle(channel.receive(), channel.is_silent)
             try:
-                channel.send(reply)
+                channel.send(_portable(reply))
             except Closed:
                 if isinstance(reply, Prepared):
                     task.discard(reply.items)
                 raise
     except Closed:
         return
+
+
+def _portable(reply: Reply) -> Reply:
+    """The reply as another process can have it: an error that is not ours becomes the text of its traceback."""
+    if not isinstance(reply, Broken) or isinstance(reply.error, ArchiveError):
+        return reply
+    return Broken(RuntimeError("".join(traceback.format_exception(reply.error))))
