@@ -19,7 +19,7 @@ _PIPE_BYTES = 1 << 20
 
 
 class Closed(Exception):
-    """The other end is closed, or its process has ended."""
+    """One of the ends is closed, or the other one's process has ended."""
 
 
 class Channel:
@@ -69,7 +69,7 @@ class Channel:
         content = bytearray(size_bytes)
         left = memoryview(content)
         while left:
-            count = os.readv(self._reading, [left])
+            count = os.readv(self._reading, [left]) if self._reading in self._is_open else 0
             if count == 0:
                 raise Closed
             left = left[count:]

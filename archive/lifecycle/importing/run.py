@@ -8,6 +8,7 @@ from itertools import chain, islice
 from archive.lifecycle.importing import workers
 from archive.lifecycle.importing.batch import Broken, Prepared, Question, Reply, batches
 from archive.lifecycle.importing.claims import Claims
+from archive.lifecycle.importing.interrupts import uninterrupted
 from archive.lifecycle.importing.outcome import Outcome
 from archive.lifecycle.importing.task import Task
 from archive.lifecycle.importing.transactions import Transactions
@@ -92,7 +93,8 @@ class Import:
     def _is_done(self, worker: Worker, reply: Reply, batch: _UnderWay) -> bool:
         """Answer a question; whether the batch is prepared."""
         if isinstance(reply, Question):
-            answer, batch.claims = self._claims.answer(reply)
+            with uninterrupted():
+                answer, batch.claims = self._claims.answer(reply)
             worker.ask(answer)
             return False
         batch.ready = reply
@@ -102,8 +104,9 @@ class Import:
         """Make the oldest batch visible."""
         if isinstance(ready, Broken):
             raise ready.error
-        batch = self._under_way.popleft()  # from here on rows may name its files
-        stored = self._transactions.commit(ready.items)
+        with uninterrupted():
+            batch = self._under_way.popleft()  # from here on rows may name its files
+            stored = self._transactions.commit(ready.items)
         self._claims.release(batch.claims)
         self._deferred += ready.deferred
         return ready.outcomes + stored

@@ -9,7 +9,6 @@ import gc
 import logging
 import os
 import select
-import signal
 import traceback
 import warnings
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from typing import NoReturn, Protocol
 from archive.errors import ArchiveError, Failed
 from archive.lifecycle.importing.batch import Asked, Broken, Prepared, Reply
 from archive.lifecycle.importing.channel import Channel, Closed
+from archive.lifecycle.importing.interrupts import uninterrupted
 from archive.lifecycle.importing.preparation import Preparation
 from archive.lifecycle.importing.task import Task
 
@@ -129,7 +129,6 @@ class Process:
         except OSError as error:
             raise Failed("No process can be started for the import", reason=error.strerror) from error
         other.close()
-        self._is_in_step = True
 
     @property
     def reading(self) -> int:
@@ -144,13 +143,11 @@ class Process:
 
     def reply(self) -> Reply:
         """Receive what it sends, or raise Failed if it has ended."""
-        self._is_in_step = False  # until all of it is here, whatever comes in between
-        try:
-            reply = self._channel.receive()
-        except Closed:
-            raise self._lost() from None
-        self._is_in_step = True
-        return reply
+        with uninterrupted():  # of half a reply, nobody would know which copies are to be discarded
+            try:
+                return self._channel.receive()
+            except Closed:
+                raise self._lost() from None
 
     def dismiss(self) -> None:
         """No more is asked of it."""
@@ -159,11 +156,9 @@ class Process:
     def last_replies(self) -> list[Reply]:
         """What it had to say when it was dismissed."""
         replies: list[Reply] = []
-        try:
-            while self._is_in_step:
+        with suppress(Closed):
+            while True:
                 replies.append(self._channel.receive())
-        except Closed:
-            pass
         return replies
 
     def bury(self) -> int:
@@ -178,7 +173,6 @@ class Process:
             return 0
 
     def _lost(self) -> Failed:
-        self._is_in_step = False
         killer = self.bury()
         how = f"was killed by signal {killer}" if killer else "has ended"
         return Failed(f"A process of the import {how}; what was taken in stays, run the import again to go on")
@@ -187,17 +181,13 @@ class Process:
 def _forked(work: Callable[[], None], channel: Channel) -> int:
     """A process that does this work and ends; its number. Raises OSError."""
     # Ctrl-C goes to all processes of a terminal: what it ends is the import, and that ends its workers.
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-    try:
-        with warnings.catch_warnings():
-            # Of threads, from Python 3.12 on: what they hold, such as a progress bar, a worker never asks for.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            number = os.fork()
+    with uninterrupted(), warnings.catch_warnings():
+        # Of threads, from Python 3.12 on: what they hold, such as a progress bar, a worker never asks for.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        number = os.fork()
         if number == 0:
             _become(work, channel)
         return number
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 def _become(work: Callable[[], None], channel: Channel) -> NoReturn:
