@@ -8,10 +8,10 @@ from itertools import chain, islice
 from archive.lifecycle.importing import workers
 from archive.lifecycle.importing.batch import Broken, Prepared, Question, Reply, batches
 from archive.lifecycle.importing.claims import Claims
+from archive.lifecycle.importing.committing import Committing
 from archive.lifecycle.importing.interrupts import uninterrupted
 from archive.lifecycle.importing.outcome import Outcome
 from archive.lifecycle.importing.task import Task
-from archive.lifecycle.importing.transactions import Transactions
 from archive.lifecycle.importing.workers import Alone, Crew, Processes, Worker
 from archive.storage.sources import Found
 
@@ -37,8 +37,8 @@ class Import:
     def __init__(self, task: Task) -> None:
         self._task = task
         self._claims = Claims(task)
-        self._transactions = Transactions(task)
         self._under_way: deque[_UnderWay] = deque()
+        self._committed: _UnderWay | None = None
         self._deferred: list[Found] = []
         self._again: Iterator[list[Found]] = iter(())
 
@@ -46,25 +46,35 @@ class Import:
         """Take in what was found; what became of each. Close it where it is not run to its end."""
         new = batches(found)
         first = list(islice(new, 2))
-        crew = self._crew(len(first))
+        new = chain(first, new)
+        committing = Committing(self._task)
         try:
-            new = chain(first, new)
-            yield from self._all(crew, new)
-            while self._deferred:
-                self._again, self._deferred = batches(self._deferred), []
-                yield from self._all(crew, new)
+            crew = self._crew(len(first), committing.over)
+            try:
+                yield from self._all(crew, committing, new)
+                while self._deferred:
+                    self._again, self._deferred = batches(self._deferred), []
+                    yield from self._all(crew, committing, new)
+            except (Exception, KeyboardInterrupt):
+                if committing.is_busy:
+                    yield from self._told(committing.last_outcomes())
+                raise
+            finally:
+                crew.end()
         finally:
-            crew.end()
+            committing.end()
             for each in self._under_way:
                 if isinstance(each.ready, Prepared):
                     self._task.discard(each.ready.items)
 
-    def _crew(self, number_of_batches: int) -> Crew:
+    def _crew(self, number_of_batches: int, alarm: int) -> Crew:
         """For a single batch, or on a single core, no process is worth its start."""
         number = workers.number_of_processes()
-        return Processes(self._task, number) if number > 1 and number_of_batches > 1 else Alone(self._task)
+        if number > 1 and number_of_batches > 1:
+            return Processes(self._task, number, alarm)
+        return Alone(self._task, alarm)
 
-    def _all(self, crew: Crew, new: Iterator[list[Found]]) -> Iterator[Outcome]:
+    def _all(self, crew: Crew, committing: Committing, new: Iterator[list[Found]]) -> Iterator[Outcome]:
         """What had to wait, then what is new: until all is told, or too much has to wait."""
         idle, busy = crew.workers, dict[Worker, _UnderWay]()
         most = MOST_FOR_EACH_WORKER * len(idle)
@@ -74,16 +84,16 @@ class Import:
                 busy[worker] = _UnderWay()
                 self._under_way.append(busy[worker])
                 worker.ask(batch)
-            if not self._under_way:
+            if self._under_way and not committing.is_busy:
+                self._commit(committing)
+            if not self._under_way and not committing.is_busy:
                 return
-            oldest = self._under_way[0]
-            replies = crew.replies(wait=oldest.ready is None)
-            for worker, reply in replies:
+            for worker, reply in crew.replies():
                 if self._is_done(worker, reply, busy[worker]):
                     del busy[worker]
                     idle.append(worker)
-            if not replies and oldest.ready is not None:  # whoever waits for an answer, or for work, comes first
-                yield from self._finish(oldest.ready)
+            if (outcomes := committing.outcomes()) is not None:
+                yield from self._told(outcomes)
 
     def _next(self, new: Iterator[list[Found]]) -> list[Found] | None:
         if (batch := next(self._again, None)) is not None:
@@ -100,13 +110,20 @@ class Import:
         batch.ready = reply
         return True
 
-    def _finish(self, ready: Prepared | Broken) -> list[Outcome]:
-        """Make the oldest batch visible."""
+    def _commit(self, committing: Committing) -> None:
+        """Begin to make the oldest batch visible, if it is ready."""
+        ready = self._under_way[0].ready
         if isinstance(ready, Broken):
             raise ready.error
-        with uninterrupted():
-            batch = self._under_way.popleft()  # from here on rows may name its files
-            stored = self._transactions.commit(ready.items)
+        if ready is not None:
+            self._committed = self._under_way.popleft()  # from here on rows may name its files
+            committing.begin(ready.items)
+
+    def _told(self, outcomes: list[Outcome]) -> list[Outcome]:
+        """What became of all files of the batch that was committed."""
+        batch = self._committed
+        assert batch is not None
+        assert isinstance(batch.ready, Prepared)
         self._claims.release(batch.claims)
-        self._deferred += ready.deferred
-        return ready.outcomes + stored
+        self._deferred += batch.ready.deferred
+        return batch.ready.outcomes + outcomes

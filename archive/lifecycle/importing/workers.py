@@ -50,8 +50,8 @@ class Crew(Protocol):
         """Each of them."""
         ...
 
-    def replies(self, *, wait: bool) -> list[tuple[Worker, Reply]]:
-        """What those who were asked have come to; may be asked to wait for one at least."""
+    def replies(self) -> list[tuple[Worker, Reply]]:
+        """What those who were asked have come to; waits for one at least, or for the alarm."""
         ...
 
     def end(self) -> None:
@@ -62,9 +62,11 @@ class Crew(Protocol):
 class Alone:
     """No process more: each batch is prepared when its reply is asked for."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, alarm: int) -> None:
+        """The `alarm` is a descriptor that can be read when it goes off."""
         self._preparation = Preparation(task)
         self._asked: Asked | None = None
+        self._alarm = alarm
 
     @property
     def workers(self) -> list[Worker]:
@@ -73,8 +75,9 @@ class Alone:
     def ask(self, asked: Asked) -> None:
         self._asked = asked
 
-    def replies(self, *, wait: bool) -> list[tuple[Worker, Reply]]:
+    def replies(self) -> list[tuple[Worker, Reply]]:
         if self._asked is None:
+            select.select([self._alarm], [], [])
             return []
         asked, self._asked = self._asked, None
         return [(self, self._preparation.handle(asked, lambda: True))]
@@ -86,10 +89,12 @@ class Alone:
 class Processes:
     """Workers that are processes."""
 
-    def __init__(self, task: Task, number: int) -> None:
+    def __init__(self, task: Task, number: int, alarm: int) -> None:
+        """The `alarm` is a descriptor that can be read when it goes off."""
         self._task = task
         self._processes: dict[int, Process] = {}
         self._answering = select.poll()
+        self._answering.register(alarm, select.POLLIN)
         try:
             for _ in range(number):
                 process = Process(task)
@@ -103,9 +108,10 @@ class Processes:
     def workers(self) -> list[Worker]:
         return list(self._processes.values())
 
-    def replies(self, *, wait: bool) -> list[tuple[Worker, Reply]]:
+    def replies(self) -> list[tuple[Worker, Reply]]:
         """Raises Failed where one was killed."""
-        ready = [self._processes[descriptor] for descriptor, _ in self._answering.poll(None if wait else 0)]
+        heard = [descriptor for descriptor, _ in self._answering.poll()]
+        ready = [self._processes[descriptor] for descriptor in heard if descriptor in self._processes]
         return [(process, process.reply()) for process in ready]
 
     def end(self) -> None:
