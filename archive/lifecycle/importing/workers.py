@@ -25,13 +25,17 @@ from archive.lifecycle.importing.task import Task
 
 log = logging.getLogger(__name__)
 
-# Each copies as fast as a disk of today writes; beyond, the transactions, which come one after another, are the limit.
+# Beyond, the transactions are the limit, which come one after another.
 MOST_PROCESSES = 4
 
 
 def number_of_processes() -> int:
-    """How many workers are worth their while."""
-    return min(len(os.sched_getaffinity(0)), MOST_PROCESSES)
+    """How many workers are worth their while: one more than there are cores, as they wait for the disk now and then.
+
+    On a single core that is one, which needs no process of its own.
+    """
+    cores = len(os.sched_getaffinity(0))
+    return min(cores + 1, MOST_PROCESSES) if cores > 1 else 1
 
 
 class Worker(Protocol):
