@@ -42,8 +42,8 @@ def import_files(
     """Take in files, and all below folders; what became of each, as it is decided. A dry run changes nothing.
 
     In place they must lie in the area's folder, and nothing named means all of it. Raises Misconfigured where they do
-    not; DiskFailed, OutOfResources or DatabaseFailed when it cannot go on, Failed when a worker was killed, and what was
-    told until then is done.
+    not; DiskFailed, OutOfResources or DatabaseFailed when it cannot go on, Failed when a worker was killed, and what
+    was told until then is done.
     """
     found = find(area, data, named, is_in_place=is_in_place)
     return Import(Task(database, area, data, is_in_place=is_in_place, is_dry_run=is_dry_run)).run(found)
