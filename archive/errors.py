@@ -157,6 +157,10 @@ class UnreadableDataSet(Failed):
     """The data set cannot be read."""
 
 
+class NotDicom(UnreadableDataSet):
+    """This is not a DICOM file."""
+
+
 class Unsortable(UnreadableDataSet):
     """The instance cannot be sorted into a folder."""
 

@@ -5,14 +5,13 @@ to it, so none of them rotates). `json` writes one object a line for machines; `
 who sits before them. A record may bring more lines, by `extra={"below": lines}`.
 """
 
-import json
 import logging
-import logging.handlers
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 # Fields a line may carry beside its message, by `extra=`; in this order.
 FIELDS = (
@@ -82,6 +81,8 @@ class _Json(logging.Formatter):
             line["below"] = list(below)
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
+        import json
+
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
@@ -95,6 +96,18 @@ class Sink:
     """None is standard error."""
     is_appended: bool = True
     """Whether a file that is there stays."""
+
+
+class _StandardError(logging.StreamHandler):
+    """Writes to what standard error is at the moment: a progress bar takes its place to draw lines above itself."""
+
+    @property
+    def stream(self) -> TextIO:
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, value: TextIO) -> None:
+        """It is not to be told; the base class tries."""
 
 
 def set_up(level: str = "info", style: str = "text", file: Path | None = None) -> None:
@@ -115,14 +128,24 @@ def set_up_sinks(sinks: Sequence[Sink]) -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
+def set_up_apart(name: str, sinks: Sequence[Sink]) -> None:
+    """Send what one logger says to these sinks only, nowhere if there are none, whatever the others are told."""
+    log = logging.getLogger(name)
+    log.propagate = False
+    log.handlers[:] = [_handler(sink) for sink in sinks]
+    log.setLevel(min((handler.level for handler in log.handlers), default=logging.CRITICAL + 1))
+
+
 def _handler(sink: Sink) -> logging.Handler:
     handler: logging.Handler
     if sink.file is None:
-        handler = logging.StreamHandler(sys.stderr)
+        handler = _StandardError()
     else:
         if not sink.is_appended:
             sink.file.write_bytes(b"")
-        handler = logging.handlers.WatchedFileHandler(sink.file)
+        from logging.handlers import WatchedFileHandler  # commands that write no file start without it
+
+        handler = WatchedFileHandler(sink.file)
     pattern = "%(asctime)s.%(msecs)03dZ %(levelname)-8s %(process)d %(message)s"
     formatters = {"json": _Json, "brief": _Brief}
     make = formatters.get(sink.style)

@@ -21,7 +21,7 @@ class ClientFailed(RuntimeError):
     """A client did not do what it was to do; a figure would mean nothing."""
 
 
-def _run(commands: Sequence[Sequence[str]], environment: Mapping[str, str]) -> tuple[float, str]:
+def run(commands: Sequence[Sequence[str]], environment: Mapping[str, str]) -> tuple[float, str]:
     """Run the commands side by side; seconds until the last has ended, and all they wrote."""
     began = time.perf_counter()
     running = [
@@ -54,26 +54,26 @@ def store(running: Running, folders: Sequence[Path], environment: Mapping[str, s
     """
     options = ("-q", "--no-halt", "+sd", "+r")
     commands = [[*_command("storescu", running, *options), str(folder)] for folder in folders]
-    return _run(commands, environment)[0]
+    return run(commands, environment)[0]
 
 
 def take_in(running: Running, folder: Path, environment: Mapping[str, str]) -> float:
     """Seconds until all objects of a folder are in the archive: by its own command, or, where it has none, storescu."""
     if not running.importer:
         return store(running, [folder], environment)
-    return _run([[*running.importer, str(folder)]], environment)[0]
+    return run([[*running.importer, str(folder)]], environment)[0]
 
 
 def store_one_by_one(running: Running, files: Files, environment: Mapping[str, str]) -> float:
     """Seconds per object, where each has a process and an association of its own, which proposes 120 contexts or so."""
     paths = sorted(files.folder.rglob("*.dcm"))
     commands = [[*_command("storescu", running, "-q"), str(path)] for path in paths]
-    return sum(_run([command], environment)[0] for command in commands) / len(paths)
+    return sum(run([command], environment)[0] for command in commands) / len(paths)
 
 
 def count_responses(running: Running, *keys: str) -> int:
     """How many responses a C-FIND (Study Root) has; untimed, to make sure that a figure means what it says."""
-    _, said = _run([_command("findscu", running, "-v", "-S", *_keys(keys))], NO_DELAY)
+    _, said = run([_command("findscu", running, "-v", "-S", *_keys(keys))], NO_DELAY)
     return said.count("(Pending)")
 
 
@@ -121,18 +121,18 @@ def patient_keys(corpora: Corpora) -> list[str]:
 def _find(running: Running, keys: Sequence[str], repeats: int, environment: Mapping[str, str]) -> float:
     """Seconds for one of `repeats` equal queries over one association."""
     command = _command("findscu", running, "-q", "-S", "--repeat", str(repeats), *_keys(keys))
-    return _run([command], environment)[0] / repeats
+    return run([command], environment)[0] / repeats
 
 
 def get(running: Running, corpora: Corpora, environment: Mapping[str, str]) -> float:
     """Seconds to fetch the large study by C-GET; getscu drops it."""
-    return _run([_command("getscu", running, "-q", "--ignore", "-S", *_large_study(corpora))], environment)[0]
+    return run([_command("getscu", running, "-q", "--ignore", "-S", *_large_study(corpora))], environment)[0]
 
 
 def move(running: Running, corpora: Corpora, environment: Mapping[str, str]) -> float:
     """Seconds to have the large study sent to the destination, which drops it."""
     command = _command("movescu", running, "-q", "-S", "-aem", DESTINATION, *_large_study(corpora))
-    return _run([command], environment)[0]
+    return run([command], environment)[0]
 
 
 def _large_study(corpora: Corpora) -> list[str]:

@@ -115,6 +115,10 @@ FACES: dict[str, tuple[str, str]] = {
     "storescp": ("archive.cli.dcmtk.storescp_options:storescp", "As DCMTK's storescp: receive into a folder."),
     "dcmrecv": ("archive.cli.dcmtk.dcmrecv_options:dcmrecv", "As DCMTK's dcmrecv: receive into a folder."),
     "echoscu": ("archive.cli.dcmtk.echoscu_options:echoscu", "As DCMTK's echoscu: ask whether a peer is there."),
+    "findscu": ("archive.cli.dcmtk.findscu_options:findscu", "As DCMTK's findscu: ask a peer what it holds."),
+    "movescu": ("archive.cli.dcmtk.movescu_options:movescu", "As DCMTK's movescu: have studies sent somewhere."),
+    "getscu": ("archive.cli.dcmtk.getscu_options:getscu", "As DCMTK's getscu: fetch over one association."),
+    "storescu": ("archive.cli.dcmtk.storescu_options:storescu", "As DCMTK's storescu: send files to a peer."),
 }
 
 

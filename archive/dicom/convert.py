@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from mmap import mmap
-from typing import BinaryIO
+from typing import Protocol
 
 from archive import errors
 from archive.dicom.elements import (
@@ -65,12 +65,21 @@ def can_convert(source_syntax: str, target_syntax: str) -> bool:
     return source_syntax in CONVERTIBLE and target_syntax in CONVERTIBLE
 
 
-def convert(source: BinaryIO, source_syntax: str, target_syntax: str) -> Iterator[bytes]:
+class Readable(Protocol):
+    """What a data set is read from: it gives fewer bytes than asked for only at the end."""
+
+    def read(self, size_bytes: int, /) -> bytes:
+        """The next bytes."""
+        ...
+
+
+def convert(
+    source: Readable, source_syntax: str, target_syntax: str, *, deflate_level: int = DEFLATE_LEVEL
+) -> Iterator[bytes]:
     """The data set that `source` is positioned at, in `target_syntax`, piece by piece.
 
-    `source` is buffered: its `read` gives fewer bytes than asked for only at the end. Raises `CannotConvert`, at once
-    for an unsuitable transfer syntax, later for encapsulated pixels, and `UnreadableDataSet` when the data set is
-    damaged; the pieces already given are then worthless.
+    Raises `CannotConvert`, at once for an unsuitable transfer syntax, later for encapsulated pixels, and
+    `UnreadableDataSet` when the data set is damaged; the pieces already given are then worthless.
     """
     if not can_convert(source_syntax, target_syntax):
         raise errors.CannotConvert(source=source_syntax, target=target_syntax)
@@ -80,7 +89,7 @@ def convert(source: BinaryIO, source_syntax: str, target_syntax: str) -> Iterato
         pieces = iter(lambda: read(CHUNK_BYTES), b"")
     else:
         pieces = Walk(read, old, new).pieces()
-    return deflated(pieces) if new.is_deflated else pieces
+    return deflated(pieces, deflate_level) if new.is_deflated else pieces
 
 
 def deflated(pieces: Iterable[bytes], level: int = DEFLATE_LEVEL) -> Iterator[bytes]:

@@ -8,13 +8,16 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from archive.dicom import part10, uids
+from archive.dicom import header, part10, uids
 from archive.dicom.elements import ITEM, PIXEL_GROUP, SEQUENCE_DELIMITATION, UNDEFINED_LENGTH
 from archive.dicom.header import Header
 from archive.dicom.positions import LONG_CODES, VR_BY_CODE
-from archive.errors import UnreadableDataSet, UnreadableFile
+from archive.errors import NotDicom, UnreadableDataSet, UnreadableFile
 
 MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"  # DICOMDIR (PS3.10 8.6)
+
+# A header of which less is enough has all keys in front; what comes behind are the functional groups of many frames.
+MOST_HEADER_BYTES = 8 << 20
 
 # The first element of a data set is one of these or lower: up to SOP Instance UID, which no instance lacks.
 _LAST_FIRST_ELEMENT = 0x0018
@@ -40,7 +43,7 @@ class Recognized:
 
 
 def recognize(head: bytes) -> Recognized:
-    """A file by its first bytes, 64 KiB or all of it. Raises UnreadableDataSet."""
+    """A file by its first bytes, 64 KiB or all of it. Raises UnreadableDataSet; NotDicom where it is something else."""
     try:
         meta = part10.read_meta(head)
     except UnreadableFile as error:
@@ -48,7 +51,9 @@ def recognize(head: bytes) -> Recognized:
     offset = meta.data_set_offset
     syntax = meta.transfer_syntax_uid or _guessed(head, offset)
     if syntax is None:
-        raise UnreadableDataSet("This is not a DICOM file" if offset == 0 else "Its transfer syntax is not said")
+        if offset == 0:
+            raise NotDicom("This is not a DICOM file")
+        raise UnreadableDataSet("Its transfer syntax is not said")
     if syntax not in uids.BY_UID:
         raise UnreadableDataSet(f"Its transfer syntax {_shown(syntax)} is not known")
     return Recognized(
@@ -78,6 +83,26 @@ def _shown(text: str) -> str:
 def _ae_title(text: str) -> str:
     """The text if it could be an AE title (PS3.5 6.2); else nothing, since rows and headers of ours would name it."""
     return text if text.isascii() and text.isprintable() and "\\" not in text and len(text) <= 16 else ""
+
+
+def scan(head: bytes, recognized: Recognized, read: Read, size_bytes: int) -> tuple[Header, bytes]:
+    """The header of a file, from its first bytes `head` or from as many as it needs; and the first bytes it is in.
+
+    `read(position, most_bytes)` reads the file. Raises UnreadableDataSet.
+    """
+    while True:
+        is_whole = len(head) >= size_bytes
+        data_set = head[recognized.data_set_offset :]
+        if not data_set:
+            raise UnreadableDataSet("There is nothing behind the File Meta Information")
+        scanned = header.scan(data_set, recognized.transfer_syntax_uid, is_whole=is_whole)
+        if scanned.complete or len(head) >= MOST_HEADER_BYTES:
+            return scanned, head
+        if is_whole and recognized.has_meta:
+            raise UnreadableDataSet("The file ends in the middle of an element")
+        if is_whole:
+            raise NotDicom("This is not a DICOM file")  # it only begins as a bare data set does
+        head = read(0, min(8 * len(head), MOST_HEADER_BYTES))
 
 
 def is_cut_short(header: Header, recognized: Recognized, read: Read, size_bytes: int) -> bool:

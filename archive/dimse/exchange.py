@@ -43,6 +43,7 @@ class Exchange:
         self._contexts = association.contexts
         self._dimse_seconds = association.timeouts.dimse
         self._incoming: int | None = None  # context ID of the data set that is not read to its end
+        self._forgone: int | None = None  # context ID of one that is announced, and not believed in
         self._last: Message | None = None
         self._open: dict[int, int] = {}  # message ID of the peer's requests that are not answered in full -> context ID
         self._cancelled: set[int] = set()
@@ -75,6 +76,12 @@ class Exchange:
     def _next_message(self, deadline: Deadline) -> Message | None:
         """The next command set; `deadline` is for all of it. None when the peer released instead."""
         fragment = self.association.next_fragment(deadline)
+        forgone, self._forgone = self._forgone, None
+        if fragment is not None and not fragment.is_command and fragment.context_id == forgone:
+            while not fragment.is_last:
+                fragment = self._next_inside(fragment.context_id, deadline, is_command=False)
+            self.association.wait_for_response()
+            return self._next_message(Deadline.after(self._dimse_seconds))
         if fragment is None:
             return None
         context_id = fragment.context_id
@@ -166,6 +173,10 @@ class Exchange:
             for _ in self.data_set():
                 pass
 
+    def forgo_data_set(self) -> None:
+        """Do not wait for the data set of the message received last, as it may not come; if it does, it is dropped."""
+        self._forgone, self._incoming = self._incoming, None
+
     def cancelled(self, message_id: int) -> bool:
         """Whether the peer cancelled its request; looks at what has arrived and never waits for more.
 
@@ -254,7 +265,7 @@ class Exchange:
         """Send a request and yield its responses up to the final one, and the peer's sub-operations among them.
 
         In a C-GET the peer's C-STORE-RQs come as messages too: read their data set and `respond` before the next
-        turn. Each response has `timeouts.response` to come.
+        turn. Each response has `timeouts.response` to begin.
         """
         self.send(context, command, data_set)
         while True:
@@ -279,7 +290,8 @@ class Exchange:
         """The next response to our request, or a request the peer makes meanwhile; cancels are noted on the way."""
         while True:
             self.skip_data_set()
-            message = self._next_message(Deadline.after(self.association.timeouts.response))
+            self.association.wait_for_response()
+            message = self._next_message(Deadline.after(self._dimse_seconds))
             if message is None:
                 raise ConnectionLost("The peer released the association instead of a response.")
             command = message.command

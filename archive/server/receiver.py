@@ -64,6 +64,8 @@ class Receiver:
         self._visits: set[_Visit] = set()
         self._change = threading.Lock()
         self._is_stopping = False
+        self._quiet_seconds = 0.0
+        self._left_bytes = 0  # received of those that have left
         self.stopping = threading.Event()
         """Set when associations are ended; who sleeps in one may wait for it."""
         self._woken, self._wake = os.pipe()
@@ -85,6 +87,7 @@ class Receiver:
                     self._welcome(listening[descriptor])
         for socket in listening.values():
             socket.close()
+        self._let_end()
         self._end()
 
     def run_one(self, connection: Socket) -> None:
@@ -97,10 +100,34 @@ class Receiver:
             self._listen_up()
         self._end()
 
-    def stop(self) -> None:
-        """From another thread, or a signal handler: end what runs."""
+    def stop(self, *, quiet_seconds: float = 0.0) -> None:
+        """From another thread, or a signal handler: accept nobody any more, and end what runs.
+
+        Where seconds are given an association may come to its end; only one whose peer says nothing for so long, and at
+        most for twice as long, is ended.
+        """
+        self._quiet_seconds = quiet_seconds
         self._is_stopping = True
         self._rouse()
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it was told to."""
+        return self._is_stopping
+
+    @property
+    def received_bytes(self) -> int:
+        """So much has come over all connections: whether it grows tells if anything is under way."""
+        with self._change:
+            return self._left_bytes + sum(visit.received_bytes for visit in self._visits)
+
+    @property
+    def wake_descriptor(self) -> int:
+        """A byte written to it rouses `run` and `run_one`, for signal.set_wakeup_fd().
+
+        A signal may come to any thread; a wait in the main one, where its handler is called, goes on then.
+        """
+        return self._wake
 
     @property
     def _has_place(self) -> bool:
@@ -142,15 +169,33 @@ class Receiver:
         waiting.register(self._woken, select.POLLIN)
         waiting.poll(WAIT_FOR_RESOURCES_SECONDS * 1000)
 
+    def _there(self) -> set["_Visit"]:
+        with self._change:
+            return set(self._visits)
+
+    def _let_end(self) -> None:
+        """Wait for associations as long as their peers say something."""
+        ended: set[_Visit] = set()
+        while self._quiet_seconds and (waiting := self._there() - ended):
+            before = {visit: visit.received_bytes for visit in waiting}
+            self._wait_for_visits(self._quiet_seconds)
+            for visit in self._there() & waiting:
+                if visit.received_bytes == before[visit]:
+                    log.warning("an association was not released; nothing came for %g seconds", self._quiet_seconds)
+                    visit.end()
+                    ended.add(visit)
+
     def _end(self) -> None:
         self.stopping.set()
-        with self._change:
-            visits = list(self._visits)
-        for visit in visits:
+        for visit in self._there():
             visit.end()
+        self._wait_for_visits(STOP_SECONDS)
+
+    def _wait_for_visits(self, seconds: float) -> None:
+        """Until all are over, and no longer than that."""
         waiting = select.poll()
         waiting.register(self._woken, select.POLLIN)
-        deadline = Deadline.after(STOP_SECONDS)
+        deadline = Deadline.after(seconds)
         while self._visits and (remaining := deadline.remaining_seconds):
             self._listen_up()
             if self._visits:
@@ -181,6 +226,7 @@ class Receiver:
         """A place is free again."""
         with self._change:
             self._visits.discard(visit)
+            self._left_bytes += visit.received_bytes
         self._rouse()
 
 
@@ -209,6 +255,11 @@ class _Visit:
         finally:
             (self._connection or self._accepted).close()
             self._receiver.left(self)
+
+    @property
+    def received_bytes(self) -> int:
+        """So much the peer has sent."""
+        return 0 if self._connection is None else self._connection.received_bytes
 
     def end(self) -> None:
         """From another thread: whatever is waited for in it is over."""

@@ -28,8 +28,9 @@ from archive.services.admission import Admission
 from archive.services.places import Place, Wanted
 from archive.settings import Settings
 from archive.upper_layer.association import Association
-from archive.upper_layer.connection import Connection, Deadline, name_of
+from archive.upper_layer.connection import Connection, Deadline
 from archive.upper_layer.proposal import TRY_LATER, Proposal, Rejection
+from archive.upper_layer.resolver import name_of
 from archive.upper_layer.tls_connection import TlsConnection
 
 log = logging.getLogger(__name__)

@@ -1,10 +1,11 @@
 """Associations that we ask for: the SCU side of every service."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from archive.dicom import uids
 from archive.dimse import status
@@ -12,10 +13,12 @@ from archive.dimse.commands import CEchoRequest
 from archive.dimse.exchange import Exchange
 from archive.errors import AssociationRejected, Failed, PeerError
 from archive.upper_layer.association import Association, Timeouts
-from archive.upper_layer.connection import Connection, Deadline, IpVersion, connect
+from archive.upper_layer.connection import Connection, Deadline, connect
 from archive.upper_layer.proposal import ExtendedNegotiation, Proposal, ProposedContext, Rejection, Role
-from archive.upper_layer.tls_connection import TlsConnection
-from archive.upper_layer.tls_session import Session
+from archive.upper_layer.resolver import IpVersion
+
+if TYPE_CHECKING:
+    from archive.upper_layer.tls_session import Session
 
 _VERIFICATION = "1.2.840.10008.1.1"  # PS3.4 annex A
 _IMPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2"  # every AE takes it (PS3.5 10.1)
@@ -44,7 +47,7 @@ def associate(
     timeouts: Timeouts,
     roles: Sequence[Role] = (),
     extended: Sequence[ExtendedNegotiation] = (),
-    session: Session | None = None,
+    session: "Session | None" = None,
 ) -> Iterator[Exchange]:
     """An association with a peer, released at the end and aborted on an error; raises PeerError.
 
@@ -73,22 +76,29 @@ def request(
     asked: Proposal,
     timeouts: Timeouts,
     *,
-    session: Session | None = None,
+    session: "Session | None" = None,
     version: IpVersion = "auto",
 ) -> Iterator[Exchange]:
     """The association that a proposal makes, released at the end and aborted on an error; raises PeerError.
 
     Only addresses of an IP `version` are tried; with a `session` it is held through TLS.
     """
-    make = Connection if session is None else partial(TlsConnection, session=session)
-    with connect(host, port, timeouts.connect, make=make, version=version) as connection:
+    with connect(host, port, timeouts.connect, make=_maker(session), version=version) as connection:
         connection.shake_hands(Deadline.after(timeouts.acse))
         with Association.request(connection, asked, timeouts) as association:
             yield Exchange(association)
 
 
+def _maker(session: "Session | None") -> Callable[[Any], Connection]:
+    if session is None:
+        return Connection
+    from archive.upper_layer.tls_connection import TlsConnection  # OpenSSL takes its time to load
+
+    return partial(TlsConnection, session=session)
+
+
 def echo(
-    host: str, port: int, *, called: str, calling: str, timeouts: Timeouts, session: Session | None = None
+    host: str, port: int, *, called: str, calling: str, timeouts: Timeouts, session: "Session | None" = None
 ) -> float:
     """C-ECHO (PS3.7 9.1.5): the seconds from request to response; raises PeerError or Failed with the reason."""
     context = ProposedContext(1, _VERIFICATION, (_IMPLICIT_LITTLE_ENDIAN,))

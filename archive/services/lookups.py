@@ -9,7 +9,7 @@ import logging
 from archive.errors import CannotConnect
 from archive.registry import networks
 from archive.registry.networks import HostName, plain
-from archive.upper_layer import connection
+from archive.upper_layer import resolver
 from archive.upper_layer.connection import Deadline
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class Lookups:
     def name_of(self, address: str) -> HostName:
         """What an address is called, and whether that leads back to it."""
         if address not in self._names:
-            name = connection.name_of(address, self._remaining_seconds)
+            name = resolver.name_of(address, self._remaining_seconds)
             self._names[address] = HostName(name, name is not None and self._leads_back(name, address))
         return self._names[address]
 
@@ -49,7 +49,7 @@ class Lookups:
 
     def _resolve(self, host: str) -> frozenset[str]:
         try:
-            return frozenset(connection.resolve(host, self._remaining_seconds))
+            return frozenset(resolver.resolve(host, self._remaining_seconds))
         except CannotConnect as error:
             log.warning("a rule or peer names a host that cannot be resolved: %s", error)
             return frozenset()

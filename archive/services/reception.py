@@ -138,12 +138,17 @@ def serve(association: Association, visitor: Visitor) -> None:
             _serve(message.command, exchange, visitor)
 
 
+def take_in(request: CStoreRequest, exchange: Exchange, visitor: Visitor) -> None:
+    """Store one instance, and tell the visitor."""
+    visitor.received(request)
+    code, outcome = serve_store(request, exchange, visitor.sink, partial(visitor.failed, request))
+    visitor.answered(request, code, outcome)
+
+
 def _serve(command: object, exchange: Exchange, visitor: Visitor) -> None:
     match command:
         case CStoreRequest():
-            visitor.received(command)
-            code, outcome = serve_store(command, exchange, visitor.sink, partial(visitor.failed, command))
-            visitor.answered(command, code, outcome)
+            take_in(command, exchange, visitor)
         case CEchoRequest():
             visitor.received(command)
             serve_echo(command, exchange)

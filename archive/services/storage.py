@@ -25,7 +25,8 @@ def serve_store(
     context = exchange.context
     sop_class, sop_instance = request.affected_sop_class_uid, request.affected_sop_instance_uid
     try:
-        if not context.requestor_is_scu:  # accepted for C-GET only
+        # Accepted for C-GET only. Where that is ours the peer sends what we asked for, whichever roles it confirmed.
+        if not context.requestor_is_scu and not exchange.association.is_requestor:
             raise NotAuthorized("Nothing can be stored on this presentation context")
         if sop_class != context.abstract_syntax or sop_class in uids.KNOWN_OTHER:  # what was not negotiated
             raise UnsupportedSopClass(sop_class_uid=sop_class)

@@ -25,6 +25,8 @@ MOST_EXTENSION_BYTES = 128
 # DCMTK's root for instances, a number for the host, the process, the time and a counter follow: see `UniqueNames`.
 _UID_ROOT = "1.2.276.0.7230010.3.1.4"
 
+# Looser than PS3.5 9.1, as devices are; it leads nowhere else, and hides no file.
+_LIKE_UID = re.compile(r"[0-9][0-9.]*")
 _NOT_KEPT = re.compile(r"[^A-Za-z0-9 .:@_-]")
 
 
@@ -56,6 +58,18 @@ class DefaultNames:
         """The name, the same for the same instance."""
         modality = prefix(received.sop_class_uid, unknown="UNKNOWN")
         return f"{modality}.{sanitised(received.sop_instance_uid)}{self.extension}"
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceUidNames:
+    """`<SOP Instance UID>`; a file of that name is replaced. What cannot be a UID has its default name."""
+
+    replaces: ClassVar[bool] = True
+
+    def name(self, received: Received, subfolder: str) -> str:
+        """The name, the same for the same instance."""
+        uid = received.sop_instance_uid
+        return uid if _LIKE_UID.fullmatch(uid) else DefaultNames().name(received, subfolder)
 
 
 class UniqueNames:

@@ -134,15 +134,8 @@ class OutputFile:
         except OSError as error:
             if error.errno not in _NO_LINKS:
                 raise
-            self._rename(self._hidden, name, folder)
-
-    def _rename(self, hidden: str, name: str, folder: int) -> None:
-        with _one_at_a_time:
-            with suppress(FileNotFoundError):
-                os.stat(name, dir_fd=folder, follow_symlinks=False)
-                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
-            os.rename(hidden, name, dst_dir_fd=folder)
-        self._hidden = None
+            _rename_where_no_links_are(self._hidden, name, folder)
+            self._hidden = None
 
     def close(self) -> None:
         """Without a name there is nothing left of it."""
@@ -153,6 +146,26 @@ class OutputFile:
             with suppress(FileNotFoundError):
                 os.unlink(self._hidden)  # noqa: PTH108 - a Path would cost as much again
             self._hidden = None
+
+
+def rename(old: str, new: str, folder: int) -> None:
+    """Give a file in the folder of this descriptor another name; raises OSError, and FileExistsError if it is taken."""
+    try:
+        os.link(_name(old), _name(new), src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        _rename_where_no_links_are(old, new, folder, old_below=folder)
+    else:
+        os.unlink(old, dir_fd=folder)
+
+
+def _rename_where_no_links_are(old: str, new: str, folder: int, *, old_below: int | None = None) -> None:
+    with _one_at_a_time:
+        with suppress(FileNotFoundError):
+            os.stat(new, dir_fd=folder, follow_symlinks=False)
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), new)
+        os.rename(old, new, src_dir_fd=old_below, dst_dir_fd=folder)
 
 
 def _hidden_name() -> str:

@@ -89,10 +89,10 @@ def _identity(folder: str) -> tuple[int, int] | None:
 class Source:
     """A regular file, open for reading; a context that closes it. Raises UnreadableFile."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, follows_links: bool = False) -> None:
         self.path = path
         try:
-            self.descriptor = os.open(path, _FLAGS)
+            self.descriptor = os.open(path, _FLAGS & ~os.O_NOFOLLOW if follows_links else _FLAGS)
         except OSError as error:
             raise _unreadable(error) from error
         try:
@@ -131,6 +131,13 @@ class Source:
         except OSError as error:
             raise _unreadable(error) from error
         return read
+
+    def read_into(self, buffer: memoryview, position: int) -> int:
+        """Fill `buffer` with the bytes from `position` on, and return how many there were; 0 only at the end."""
+        try:
+            return os.preadv(self.descriptor, [buffer], position)
+        except OSError as error:
+            raise _unreadable(error) from error
 
 
 def _unreadable(error: OSError) -> UnreadableFile:

@@ -61,8 +61,8 @@ class Timeouts:
     """How long we wait, in seconds; None or 0 = for ever.
 
     `acse`: for making and for ending an association (ARTIM). `idle`: for the next command. `dimse`: for the rest of a
-    command set once it began, and for each piece of a data set (64 KiB in, about 1 MiB out). `response`: for each
-    response to what we asked. `connect`: for names and TCP.
+    command set once it began, and for each piece of a data set (64 KiB in, about 1 MiB out). `response`: until a
+    response to what we asked begins. `connect`: for names and TCP.
     """
 
     acse: float | None = 30.0
@@ -224,12 +224,20 @@ class Association:
         if self._fragments:
             return
         self._set_idle(True)
+        self._wait_for_input(Deadline.after(self.timeouts.idle))
+        self._set_idle(False)
+
+    def wait_for_response(self) -> None:
+        """Wait, at most `timeouts.response`, until the peer sends something."""
+        if not self._fragments:
+            self._wait_for_input(Deadline.after(self.timeouts.response))
+
+    def _wait_for_input(self, deadline: Deadline) -> None:
         try:
-            self.connection.wait_for_input(Deadline.after(self.timeouts.idle))
+            self.connection.wait_for_input(deadline)
         except PeerError as error:
             self.end_because(error)
             raise
-        self._set_idle(False)
 
     def _set_idle(self, is_idle: bool) -> None:
         with self._idle_change:

@@ -18,29 +18,22 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, NamedTuple, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Self, TypeAlias
 
 from archive.errors import CannotConnect, ConnectionLost, DeadlineExpired, PduTooLarge, UnrecognizedPdu
-from archive.upper_layer.certificate import Certificate
+from archive.upper_layer.resolver import IpVersion, resolve
 
-_Found = TypeVar("_Found")
+if TYPE_CHECKING:
+    from archive.upper_layer.certificate import Certificate
 
 Buffer: TypeAlias = bytes | bytearray | memoryview  # a memoryview is one of bytes ("B"), so that len() is its size
-
-IpVersion = Literal["auto", "ipv4", "ipv6"]
-_FAMILIES: Mapping[IpVersion, socket.AddressFamily] = {
-    "auto": socket.AF_UNSPEC,
-    "ipv4": socket.AF_INET,
-    "ipv6": socket.AF_INET6,
-}
 
 PDU_HEADER = struct.Struct(">BxI")  # type (1), reserved (1), length of what follows (4)
 DEFAULT_BUFFER_BYTES = 512 * 1024  # holds three PDUs of 128 KiB and a part; more reads less often but misses the cache
 IDLE_BEFORE_MEMORY_RETURNS_SECONDS = 1.0  # a quiet peer's read buffer is given back to the kernel after this long
 _IOV_MAX = os.sysconf("SC_IOV_MAX") if hasattr(os, "sysconf") else 1024  # buffers of one sendmsg
-_QUICKACK = getattr(
-    socket, "TCP_QUICKACK", None
-)  # Linux: acknowledge at once what a peer without TCP_NODELAY waits for
+# Linux: acknowledge at once what a peer without TCP_NODELAY waits for.
+_QUICKACK = getattr(socket, "TCP_QUICKACK", None)
 _POLLRDHUP = getattr(select, "POLLRDHUP", 0)
 
 
@@ -113,7 +106,7 @@ class Connection:
         """Make the connection ready for PDUs; without TLS it is."""
 
     @property
-    def peer_certificate(self) -> Certificate | None:
+    def peer_certificate(self) -> "Certificate | None":
         """The peer's certificate, verified; there is none without TLS."""
         return None
 
@@ -189,10 +182,6 @@ class Connection:
     def _is_whole_pdu_buffered(self) -> bool:
         there = self._end - self._start
         return there >= 6 and there >= 6 + PDU_HEADER.unpack_from(self._view, self._start)[1]
-
-    def input_waiting(self) -> bool:
-        """Whether a read would find anything, an end of the connection included; never blocks."""
-        return self._end > self._start or bool(self._input_ready.poll(0))
 
     def _fill(self, count: int, deadline: Deadline) -> None:
         """Read until `count` bytes are there, and whatever else has arrived."""
@@ -375,48 +364,3 @@ def _connect_to(address: Address, seconds: float | None) -> socket.socket:
         sock.close()
         raise
     return sock
-
-
-def resolve(host: str, seconds: float | None, version: IpVersion = "auto") -> tuple[str, ...]:
-    """The numeric addresses of `host`, in the resolver's order; CannotConnect when it has none within `seconds`.
-
-    The resolver itself knows no deadline, so a name is looked up by a thread that we wait for only so long.
-    """
-    family = _FAMILIES[version]
-    with contextlib.suppress(socket.gaierror, UnicodeError):  # it is a name, or none that DNS could have
-        return _addresses(socket.getaddrinfo(host, None, family, socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST))
-    found = _within(seconds, lambda: _addresses(socket.getaddrinfo(host, None, family, socket.SOCK_STREAM)))
-    if isinstance(found, tuple):
-        return found
-    if found is None:
-        raise CannotConnect(host=host, reason="the name was not resolved in time")
-    raise CannotConnect(host=host, reason=str(found)) from found
-
-
-def name_of(address: str, seconds: float | None) -> str | None:
-    """The host name that the resolver gives for a numeric address; None where it has none, or not within `seconds`.
-
-    Whoever owns an address decides what it is called: believe the name only where it leads back to the address.
-    """
-    found = _within(seconds, lambda: socket.getnameinfo((address, 0), socket.NI_NAMEREQD)[0])
-    return found if isinstance(found, str) else None
-
-
-def _within(seconds: float | None, look_up: Callable[[], _Found]) -> _Found | OSError | UnicodeError | None:
-    """What a look-up finds or fails with; None when the time is over, and it goes on by itself."""
-    outcome: list[_Found | OSError | UnicodeError] = []
-
-    def run() -> None:
-        try:
-            outcome.append(look_up())
-        except (OSError, UnicodeError) as error:  # UnicodeError: a label that IDNA cannot encode
-            outcome.append(error)
-
-    thread = threading.Thread(target=run, name="resolve", daemon=True)
-    thread.start()
-    thread.join(seconds or None)
-    return outcome[0] if outcome else None
-
-
-def _addresses(found: Sequence[tuple[object, ...]]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(str(entry[4][0]) for entry in found if isinstance(entry[4], tuple)))

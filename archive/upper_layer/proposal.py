@@ -8,9 +8,10 @@ lives above this package.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from archive.upper_layer.certificate import Certificate
+if TYPE_CHECKING:
+    from archive.upper_layer.certificate import Certificate
 
 APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"  # PS3.7 A.2.1, the only one there is
 PROTOCOL_VERSION_1 = 0x0001  # bit 0 of the protocol-version field (PS3.8 9.3.2)
@@ -117,7 +118,7 @@ class Proposal:
     raw_titles: bytes = b""
     peer_host: str = ""
     peer_port: int = 0
-    peer_certificate: Certificate | None = None
+    peer_certificate: "Certificate | None" = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,10 +92,6 @@ class TlsConnection(Connection):
             self._read_some()
         return self._is_whole_pdu_buffered()
 
-    def input_waiting(self) -> bool:
-        """Whether a read would find anything, an end of the connection included; never blocks."""
-        return self._has_more or super().input_waiting()
-
     def _read_some(self) -> bool:
         """Decrypt what has arrived into the free part of the buffer; False when that is nothing."""
         room = self._view[self._end :]
@@ -108,6 +104,7 @@ class TlsConnection(Connection):
             self._send_unsent()
         self._has_more = count == len(room) or self._session.has_ended
         self._end += count
+        self.received_bytes += count
         self._has_been_filled = self._has_been_filled or count > 0
         return count > 0
 
@@ -154,6 +151,7 @@ class TlsConnection(Connection):
                 self._session.write(piece)
                 self._gather()
             self._flush(deadline)
+            self.sent_bytes += len(piece)
         self.output_is_cut = False
 
     def _gather(self) -> None:

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from archive.cli.dcmtk import query_options
 from archive.dicom import convert, uids
 from archive.dicom.attributes import ATTRIBUTES, EVERY_LEVEL, Attribute, KeyType
 from archive.dicom.sop_classes import STORAGE_SOP_CLASSES
@@ -116,6 +117,14 @@ def test_query_retrieve_sop_classes_are_those_that_are_served() -> None:
     described = {row[1] for row in cells("#### SOP Classes") if row[1] != uids.VERIFICATION}
 
     assert described == set(SOP_CLASSES)
+
+
+@pytest.mark.parametrize("operation", ["find", "move", "get"])
+def test_sop_classes_of_clients_are_those_that_they_ask_by(operation: str) -> None:
+    described = {row[2] for row in cells("### Clients") if row[0] == f"archive {operation}scu"}
+
+    served = query_options.SOP_CLASSES.values()
+    assert described == {operations[operation] for operations in served if operation in operations}
 
 
 def test_transfer_syntaxes_of_queries_are_the_ones_that_can_be_converted() -> None:

@@ -65,10 +65,16 @@ def pynetdicom_scp(
     transfer_syntaxes: Sequence[str] = ALL_SYNTAXES,
     answer: Answer = lambda event, before: 0,
     roles: tuple[bool, bool] | tuple[()] = (),
+    most: int | None = None,
 ) -> Iterator[Destination]:
-    """A Storage SCP that answers each store with what `answer` says; `roles` it lets a requestor have, SCU and SCP."""
+    """A Storage SCP that answers each store with what `answer` says; `roles` it lets a requestor have, SCU and SCP.
+
+    It takes `most` associations at a time.
+    """
     destination = Destination(title)
     entity = ApplicationEntity(title)
+    if most is not None:
+        entity.maximum_associations = most
     for context in AllStoragePresentationContexts:
         entity.add_supported_context(str(context.abstract_syntax), list(transfer_syntaxes), *roles)
 
@@ -111,9 +117,9 @@ def pynetdicom_scp(
 
 
 @contextmanager
-def raw_acceptor(serve: Callable[[socket.socket], None]) -> Iterator[int]:
+def raw_acceptor(serve: Callable[[socket.socket], None], *, host: str = "127.0.0.1") -> Iterator[int]:
     """A port on which every connection is served by `serve` in a thread, and closed after it."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     held: list[socket.socket] = []
 
     def accept() -> None:

@@ -1,5 +1,6 @@
 """`archive storescp` with DCMTK's clients and scripted peers, beside DCMTK's storescp."""
 
+import ctypes
 import os
 import re
 import select
@@ -485,6 +486,16 @@ def test_a_signal_ends_it_at_once_and_who_waits_sees_that(
         assert scu.hears_end() is None
 
     assert scp.files() == [] or command == DCMTK
+
+
+def test_a_signal_that_comes_to_the_thread_of_an_association_ends_it(tmp_path: Path) -> None:
+    """The kernel chooses the thread; the one that waits for connections must hear of it."""
+    with running(OURS, tmp_path) as scp, scp.associate(Proposed(VERIFICATION)):
+        pid = scp.process.pid
+        other = next(int(task.name) for task in Path(f"/proc/{pid}/task").iterdir() if int(task.name) != pid)
+        assert ctypes.CDLL(None).tgkill(pid, other, int(signal.SIGTERM)) == 0
+
+        assert scp.process.wait() == -signal.SIGTERM
 
 
 def run(command: Command, tmp_path: Path, *options: object, name: str = "storescp") -> tuple[int, str]:

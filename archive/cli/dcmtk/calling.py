@@ -1,5 +1,6 @@
 """Call a peer as a command line asks: the association, what is said of it, and the exit code when it fails."""
 
+import functools
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,17 +10,28 @@ from typing import TYPE_CHECKING
 from archive.cli.dcmtk import parameters
 from archive.cli.dcmtk.client_options import Client, IdentityOptions
 from archive.cli.dcmtk.face import Ended
+from archive.cli.dcmtk.tls_options import TlsOptions
 from archive.dimse.exchange import Exchange
 from archive.errors import AssociationRejected, Misconfigured, PeerAborted, PeerError
 from archive.services import client
+from archive.upper_layer import pdata
 from archive.upper_layer.association import Timeouts
-from archive.upper_layer.proposal import Agreement, Proposal, ProposedContext, Rejection, Role, UserIdentity
+from archive.upper_layer.proposal import (
+    ExtendedNegotiation,
+    Proposal,
+    ProposedContext,
+    Rejection,
+    Role,
+    UserIdentity,
+)
 
 if TYPE_CHECKING:
+    from archive.upper_layer.tls import Tls
     from archive.upper_layer.tls_session import Session
 
 log = logging.getLogger(__name__)
 
+_PDV_HEAD_BYTES = 6  # DCMTK counts it twice
 _MAX_IDENTITY_BYTES = 65_535  # its length has two bytes on the wire (PS3.7 table D.3-14)
 
 # A-ASSOCIATE-RJ in DCMTK's words (PS3.8 table 9-21).
@@ -46,19 +58,31 @@ class ExitCodes:
     not_established: int = 1
     no_context: int = 1
     broken: int = 70
+    aborted: int | None = None
+    """By the peer; None: as broken."""
 
 
 @contextmanager
 def associated(
-    asked: Client, contexts: Sequence[ProposedContext], codes: ExitCodes, *, roles: Sequence[Role] = ()
+    asked: Client,
+    contexts: Sequence[ProposedContext],
+    codes: ExitCodes,
+    *,
+    roles: Sequence[Role] = (),
+    tls: "Tls | None" = None,
+    extended: Sequence[ExtendedNegotiation] = (),
+    shows_contexts: bool = False,
 ) -> Iterator[Exchange]:
     """An association with the peer that a command line names, released or aborted at the end as it says.
 
-    Raises Ended when there is none, when no context is accepted, and when it breaks.
+    `tls` makes its session where a face has made that already. With `shows_contexts` it is said what is proposed and
+    agreed to. Raises Ended when there is none, when no context is accepted, and when it breaks.
     """
-    proposal = _proposal(asked, contexts, roles, codes)
-    session = _session(asked, codes)
-    log.debug("Request Parameters:", extra={"below": parameters.lines_of_requestor(proposal)})
+    proposal = replace(_proposal(asked, contexts, roles, codes), extended=tuple(extended))
+    session = tls.request(asked.host, checks_host=False) if tls else _session(asked, codes)
+    level = logging.INFO if shows_contexts else logging.DEBUG
+    if log.isEnabledFor(level):
+        log.log(level, "Request Parameters:", extra={"below": parameters.lines_of_requestor(proposal)})
     log.info("Requesting Association")
     is_established = False
     try:
@@ -66,9 +90,14 @@ def associated(
             asked.host, asked.port, proposal, timeouts(asked), session=session, version=asked.ip_version
         ) as exchange:
             is_established = True
-            _say_agreed(proposal, exchange.association.agreement)
+            if log.isEnabledFor(level):
+                lines = parameters.lines_of_requestor(proposal, exchange.association.agreement)
+                log.log(level, "Association Parameters Negotiated:", extra={"below": lines})
             _check(exchange, asked, codes)
-            log.info("Association Accepted (Max Send PDV: %d)", exchange.association.fragment_bytes)
+            if asked.max_send_pdu_bytes is not None:
+                longest = exchange.association.agreement.max_pdu_bytes
+                exchange.association.fragment_bytes = pdata.fragment_bytes(longest, asked.max_send_pdu_bytes)
+            log.info("Association Accepted (Max Send PDV: %d)", exchange.association.fragment_bytes - _PDV_HEAD_BYTES)
             yield exchange
             log.info("Aborting Association" if asked.aborts else "Releasing Association")
             if asked.aborts:
@@ -76,7 +105,8 @@ def associated(
     except AssociationRejected as error:
         raise Ended(f"Association Rejected: {_in_words(error.rejection)}", codes.not_established) from error
     except PeerAborted as error:
-        raise Ended("Peer Aborted Association", codes.broken if is_established else codes.not_established) from error
+        aborted = codes.broken if codes.aborted is None else codes.aborted
+        raise Ended("Peer Aborted Association", aborted if is_established else codes.not_established) from error
     except PeerError as error:
         if is_established:
             raise Ended(f"Aborting Association: {error}", codes.broken) from error
@@ -120,22 +150,21 @@ def _identity(asked: IdentityOptions, codes: ExitCodes) -> UserIdentity:
 def _session(asked: Client, codes: ExitCodes) -> "Session | None":
     if not asked.tls.is_enabled:
         return None
+    try:
+        return _sessions(asked.tls).request(asked.host, checks_host=False)
+    except Misconfigured as error:
+        raise Ended(str(error), codes.not_requested) from error
+
+
+@functools.cache  # who makes several associations is asked for a password once
+def _sessions(asked: TlsOptions) -> "Tls":
     from archive.cli.dcmtk import tls_settings  # OpenSSL is for those who use it
     from archive.upper_layer.tls import Tls
 
-    try:
-        tls_settings.stir(asked.tls)
-        sessions = Tls(tls_settings.policy(asked.tls, accepts=False))
-        sessions.check()
-    except Misconfigured as error:
-        raise Ended(str(error), codes.not_requested) from error
-    return sessions.request(asked.host, checks_host=False)
-
-
-def _say_agreed(proposal: Proposal, agreement: Agreement) -> None:
-    if log.isEnabledFor(logging.DEBUG):
-        lines = parameters.lines_of_requestor(proposal, agreement)
-        log.debug("Association Parameters Negotiated:", extra={"below": lines})
+    tls_settings.stir(asked)
+    sessions = Tls(tls_settings.policy(asked, accepts=False))
+    sessions.check()
+    return sessions
 
 
 def _check(exchange: Exchange, asked: Client, codes: ExitCodes) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from archive.cli.dcmtk import network_options, tls_options
 from archive.cli.dcmtk.options import CommandLine, Group, Option, Parameter
-from archive.cli.dcmtk.tls_options import TlsOptions
+from archive.cli.dcmtk.tls_options import Role, TlsOptions
 from archive.errors import Misconfigured
-from archive.upper_layer.connection import IpVersion
+from archive.upper_layer.resolver import IpVersion
 
 DEFAULT_CALLED_TITLE = "ANY-SCP"
 DEFAULT_MAX_PDU_BYTES = 16_384
@@ -45,6 +45,15 @@ SOCKET_TIMEOUT = Option(
     value_help=f"[s]econds: integer (default: {DEFAULT_SOCKET_TIMEOUT})",
 )
 MAX_PDU = network_options.max_pdu(f" (default: {DEFAULT_MAX_PDU_BYTES})")
+MAX_PDU_OF_RECEIVERS = network_options.max_pdu(f" (default: {network_options.MAX_PDU_BYTES})")
+"""Of clients that instances come to: the longer, the faster."""
+MAX_SEND_PDU = Option(
+    "--max-send-pdu",
+    "",
+    "restrict max send pdu to n bytes",
+    values=1,
+    value_help=f"[n]umber of bytes: integer ({network_options.MIN_PDU_BYTES}..{network_options.MAX_PDU_BYTES})",
+)
 REPEAT = Option("--repeat", "", "repeat n times", values=1, value_help="[n]umber: integer")
 ABORT = Option("--abort", "", "abort association instead of releasing it")
 TIMES = (TIMEOUT, SOCKET_TIMEOUT, network_options.ACSE_TIMEOUT, network_options.DIMSE_TIMEOUT)
@@ -116,14 +125,25 @@ class Client:
     dimse_timeout: int | None = None
     """For a response."""
     max_pdu_bytes: int = DEFAULT_MAX_PDU_BYTES
+    max_send_pdu_bytes: int | None = None
+    """The longest PDU to send, where the peer would take longer ones."""
     identity: IdentityOptions | None = None
     tls: TlsOptions = field(default_factory=TlsOptions)
     aborts: bool = False
     """At the end, instead of a release."""
 
 
-def decide(given: CommandLine, calling_title: str) -> Client:
-    """What `given`, which asks for no help, decides; raises Misconfigured for what cannot be together."""
+def decide(
+    given: CommandLine,
+    calling_title: str,
+    *,
+    role: Role = "requestor",
+    default_max_pdu_bytes: int = DEFAULT_MAX_PDU_BYTES,
+) -> Client:
+    """What `given`, which asks for no help, decides; raises Misconfigured for what cannot be together.
+
+    `role` is that of the face in TLS.
+    """
     socket_timeout = given.signed("--socket-timeout", -1)
     return Client(
         host=given.parameters[0],
@@ -135,9 +155,12 @@ def decide(given: CommandLine, calling_title: str) -> Client:
         socket_timeout=DEFAULT_SOCKET_TIMEOUT if socket_timeout is None else max(socket_timeout, 0) or None,
         acse_timeout=given.signed("--acse-timeout", 1) or network_options.DEFAULT_ACSE_TIMEOUT,
         dimse_timeout=given.signed("--dimse-timeout", 1),
-        max_pdu_bytes=network_options.max_pdu_bytes(given) or DEFAULT_MAX_PDU_BYTES,
+        max_pdu_bytes=network_options.max_pdu_bytes(given) or default_max_pdu_bytes,
+        max_send_pdu_bytes=given.unsigned(
+            "--max-send-pdu", network_options.MIN_PDU_BYTES, network_options.MAX_PDU_BYTES
+        ),
         identity=_identity(given),
-        tls=tls_options.decide(given, "requestor"),
+        tls=tls_options.decide(given, role),
         aborts=given.has("--abort"),
     )
 

@@ -18,7 +18,7 @@ from archive.cli.dcmtk.transfer_syntax_options import accepted, proposed, refuse
 from archive.errors import Misconfigured
 from archive.registry.association_profiles import AssociationProfile
 from archive.registry.dcmqrscp_config import ResponseCharacterSet
-from archive.upper_layer.connection import IpVersion
+from archive.upper_layer.resolver import IpVersion
 
 CONFIGURATION_FAILED = 10  # the exit code for a configuration that cannot be read or served
 

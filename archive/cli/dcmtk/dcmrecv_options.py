@@ -14,7 +14,7 @@ from archive.cli.dcmtk.general_options import general_options
 from archive.cli.dcmtk.network_options import ProfileName
 from archive.cli.dcmtk.options import CommandLine, Group, Option, Parameter, Program
 from archive.cli.dcmtk.tls_options import TlsOptions
-from archive.upper_layer.connection import IpVersion
+from archive.upper_layer.resolver import IpVersion
 
 DEFAULT_MAX_PDU_BYTES = network_options.MAX_PDU_BYTES
 

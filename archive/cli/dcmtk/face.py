@@ -1,7 +1,9 @@
 """Run a face of a DCMTK program: its help, version and errors as DCMTK prints them, its log, its exit code."""
 
 import logging
+import os
 import platform
+import signal
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -49,6 +51,9 @@ def run(
 ) -> int:
     """Run `work`, or answer an exclusive option or a mistake; the exit code. `style` is one of telemetry's."""
     is_quiet = False
+    if not arguments and program.needs_parameters:
+        sys.stdout.write(program.help)
+        return OK
     try:
         given = program.parse(arguments)
         if given.has(general_options.HELP):
@@ -74,6 +79,17 @@ def run(
         if not is_quiet:
             sys.stderr.write(f"{program.header}error: {error}\n")
         return SYNTAX_ERROR
+    except KeyboardInterrupt:
+        end_by(signal.SIGINT)
+        raise
+
+
+def end_by(number: int) -> None:
+    """End the process by a signal as if nobody had caught it, so that who waits for it sees that."""
+    logging.shutdown()
+    sys.stdout.flush()
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
 
 
 def _set_up(log: general_options.Log) -> None:

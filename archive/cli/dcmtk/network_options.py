@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from archive.cli.dcmtk.options import CommandLine, Group, Option
 from archive.errors import Misconfigured
-from archive.upper_layer.connection import IpVersion
+from archive.upper_layer.resolver import IpVersion
 
 if TYPE_CHECKING:
     from archive.registry.association_profiles import ProfileReading

@@ -166,6 +166,11 @@ class Program:
         return {name: option for option in options for name in (option.long, option.short) if name}
 
     @property
+    def needs_parameters(self) -> bool:
+        """Whether nothing can be done without any; who types the name alone then asks for help."""
+        return any(not each.is_optional for each in self.parameters)
+
+    @property
     def header(self) -> str:
         """What stands above help, version and errors."""
         return f"$archive: {self.name} v{self.version} $\n\n{self.name}: {self.description}\n"

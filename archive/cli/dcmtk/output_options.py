@@ -1,6 +1,6 @@
 """Options for how received data sets are written: bit by bit, or anew with this transfer syntax and those lengths."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -11,6 +11,8 @@ from archive.dicom import uids
 
 if TYPE_CHECKING:
     from archive.dicom.normal import EncodingOptions
+
+DEFAULT_DEFLATE_LEVEL = 6
 
 OUTPUT = Group("output options:")
 FOLDER = Group(
@@ -25,6 +27,21 @@ FOLDER = Group(
         ),
     ),
     is_part=True,
+)
+NEW_VRS = Group(
+    "post-1993 value representations:",
+    (
+        Option("--enable-new-vr", "+u", "enable support for new VRs (UN/UT) (default)"),
+        Option("--disable-new-vr", "-u", "disable support for new VRs, convert to OB"),
+    ),
+    is_part=True,
+)
+COMPRESSION_LEVEL = Option(
+    "--compression-level",
+    "+cl",
+    "0=uncompressed, 1=fastest, 9=best compression",
+    values=1,
+    value_help="[l]evel: integer (default: 6)",
 )
 _ENCODING = (
     Group(
@@ -54,14 +71,7 @@ _ENCODING = (
         ),
         is_part=True,
     ),
-    Group(
-        "post-1993 value representations:",
-        (
-            Option("--enable-new-vr", "+u", "enable support for new VRs (UN/UT) (default)"),
-            Option("--disable-new-vr", "-u", "disable support for new VRs, convert to OB"),
-        ),
-        is_part=True,
-    ),
+    NEW_VRS,
     Group(
         "group length encoding (not with --bit-preserving):",
         (
@@ -95,15 +105,7 @@ _ENCODING = (
     ),
     Group(
         "deflate compression level (only with -xd or --write-xfer-deflated/same):",
-        (
-            Option(
-                "--compression-level",
-                "+cl",
-                "0=uncompressed, 1=fastest, 9=best compression",
-                values=1,
-                value_help="[l]evel: integer (default: 6)",
-            ),
-        ),
+        (COMPRESSION_LEVEL,),
         is_part=True,
     ),
 )
@@ -118,23 +120,27 @@ _UNKNOWN_VRS = Group(
     ),
     is_part=True,
 )
-_HEADINGS_OF_RECEIVERS = {
+_HEADINGS_OF_MOVESCU = {
     "post-1993 value representations:": "post-1993 value representations (not with --bit-preserving):",
+}
+_HEADINGS_OF_RECEIVERS = _HEADINGS_OF_MOVESCU | {
     "deflate compression level (only with -xd or --write-xfer-deflated/same):": (
         "deflate compression level (only with --write-xfer-deflated/same):"
     ),
 }
 
 
-def _groups_of_receivers() -> Iterator[Group]:
+def _groups_of_receivers(headings: Mapping[str, str]) -> Iterator[Group]:
     for group in _ENCODING:
         if group is _ENCODING[-1]:
             yield _UNKNOWN_VRS
-        yield replace(group, heading=_HEADINGS_OF_RECEIVERS.get(group.heading, group.heading))
+        yield replace(group, heading=headings.get(group.heading, group.heading))
 
 
-RECEIVER_GROUPS = tuple(_groups_of_receivers())
-"""Those of storescp and movescu, without what stands before and behind them."""
+RECEIVER_GROUPS = tuple(_groups_of_receivers(_HEADINGS_OF_RECEIVERS))
+"""Those of storescp, without what stands before and behind them."""
+MOVE_GROUPS = tuple(_groups_of_receivers(_HEADINGS_OF_MOVESCU))
+"""Those of movescu, likewise."""
 
 _TRANSFER_SYNTAXES = {
     "--write-xfer-same": None,
@@ -210,12 +216,13 @@ def output(given: CommandLine, proposed: str) -> Output:
     return _output(given, "--propose-deflated, --write-xfer-deflated or --write-xfer-same", deflates)
 
 
-def received(given: CommandLine) -> Output:
-    """How storescp and movescu write, as `given` says; raises Misconfigured."""
+def received(given: CommandLine, proposed: str = "") -> Output:
+    """How storescp writes, as `given` says, and movescu beside the `proposed` preset; raises Misconfigured."""
     is_bit_preserving = given.last("--normal", "--bit-preserving") == "--bit-preserving"
     vrs = given.last(*_VRS)
     given.refuse_together(vrs or "", "--bit-preserving", vrs is not None and is_bit_preserving)
-    decided = _output(given, "--write-xfer-deflated or --write-xfer-same", False)
+    bases = "--write-xfer-deflated or --write-xfer-same"
+    decided = _output(given, f"--propose-deflated, {bases}" if proposed else bases, proposed == "deflated")
     return replace(decided, converts_un=given.last(*_UN) == "--convert-un")
 
 
@@ -237,12 +244,17 @@ def _output(given: CommandLine, deflating_options: str, deflates: bool) -> Outpu
         is_bit_preserving=None if mode is None else is_bit_preserving,
         has_file_meta=has_file_meta,
         transfer_syntax=transfer_syntax,
-        has_new_vrs=given.last(*_VRS) != "--disable-new-vr",
+        has_new_vrs=has_new_vrs(given),
         group_lengths=_GROUP_LENGTHS[group_lengths] if group_lengths else "recalculate",
         has_explicit_lengths=lengths != "--length-undefined",
         padding_bytes=_padding(given, has_file_meta, is_bit_preserving),
         deflate_level=_deflate_level(given, deflating_options, deflates, transfer_syntax),
     )
+
+
+def has_new_vrs(given: CommandLine) -> bool:
+    """Whether VRs that came after 1993 are written."""
+    return given.last(*_VRS) != "--disable-new-vr"
 
 
 def _padding(given: CommandLine, has_file_meta: bool, is_bit_preserving: bool) -> tuple[int, int] | None:
@@ -258,5 +270,10 @@ def _deflate_level(given: CommandLine, bases: str, deflates: bool, transfer_synt
     if given.has("--compression-level"):
         writes_deflated = transfer_syntax in (None, uids.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN)
         given.require("--compression-level", bases, deflates or writes_deflated)
+    return deflate_level(given)
+
+
+def deflate_level(given: CommandLine) -> int:
+    """0 (fast) to 9 (small); raises Misconfigured."""
     level = given.unsigned("--compression-level", 0, 9)
-    return 6 if level is None else level
+    return DEFAULT_DEFLATE_LEVEL if level is None else level

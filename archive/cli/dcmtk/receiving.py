@@ -3,14 +3,14 @@
 import logging
 import os
 import signal
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from archive.cli import hosts_files
 from archive.cli.dcmtk import network_options, parameters, status_words
-from archive.cli.dcmtk.face import OK
+from archive.cli.dcmtk.face import OK, end_by
 from archive.cli.dcmtk.network_options import ProfileName
 from archive.cli.dcmtk.tls_options import TlsOptions
 from archive.dicom.modality_prefixes import prefix
@@ -26,8 +26,12 @@ from archive.services.reception import Terms
 from archive.storage.received import Received
 from archive.storage.sink import InstanceSink, Outcome
 from archive.upper_layer.association import Association
-from archive.upper_layer.connection import Connection, IpVersion
+from archive.upper_layer.connection import Connection
 from archive.upper_layer.proposal import Agreement, Proposal, Rejection
+from archive.upper_layer.resolver import IpVersion
+
+if TYPE_CHECKING:
+    from archive.upper_layer.tls import Tls
 
 log = logging.getLogger(__name__)
 
@@ -64,18 +68,31 @@ def check_folder(folder: Path, *, is_written: bool) -> None:
         raise Misconfigured(f"specified output directory is not writeable: {folder}")
 
 
-def connect_by(tls: TlsOptions) -> Connect:
-    """How a connection becomes one that can be read; raises Misconfigured."""
-    if not tls.is_enabled:
-        return Connection
+def tls_by(options: TlsOptions) -> "Tls | None":
+    """What makes TLS sessions with who calls, and whom we call; raises Misconfigured."""
+    if not options.is_enabled:
+        return None
     from archive.cli.dcmtk import tls_settings  # OpenSSL is for those who use it
     from archive.upper_layer.tls import Tls
+
+    tls_settings.stir(options)
+    tls = Tls(tls_settings.policy(options))
+    tls.check()
+    return tls
+
+
+def connect_through(tls: "Tls | None") -> Connect:
+    """How a connection becomes one that can be read."""
+    if tls is None:
+        return Connection
     from archive.upper_layer.tls_connection import TlsConnection
 
-    tls_settings.stir(tls)
-    sessions = Tls(tls_settings.policy(tls))
-    sessions.check()
-    return lambda accepted: TlsConnection(accepted, sessions.accept())
+    return lambda accepted: TlsConnection(accepted, tls.accept())
+
+
+def connect_by(options: TlsOptions) -> Connect:
+    """How a connection becomes one that can be read; raises Misconfigured."""
+    return connect_through(tls_by(options))
 
 
 def welcomes(daemon: str, uses_host_rules: bool) -> Welcome:
@@ -94,13 +111,17 @@ def connection_of_inetd() -> Inherited:
         return Inherited()
 
 
+class NotPrivileged(Misconfigured):
+    """Only an administrator may listen there."""
+
+
 def listen(port: int, version: IpVersion) -> Inherited:
-    """Listening sockets of our own; raises Misconfigured."""
+    """Listening sockets of our own; raises Misconfigured, and NotPrivileged."""
     try:
         return Inherited(listener.bind([network_options.LISTEN_HOSTS[version]], port))
     except Misconfigured as error:
         if isinstance(error.__cause__, PermissionError):
-            raise Misconfigured(f"cannot listen on port {port}, insufficient privileges") from error
+            raise NotPrivileged(f"cannot listen on port {port}, insufficient privileges") from error
         raise
 
 
@@ -124,6 +145,7 @@ class Words:
     replaced: str
     answer: str = ""
     """With the words of a status."""
+    agreed: str = "Association Acknowledged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +173,7 @@ class Speaker:
 
     def agreed(self, association: Association) -> None:
         """An association is made."""
-        log.info("Association Acknowledged (Max Send PDV: %d)", association.fragment_bytes)
+        log.info("%s (Max Send PDV: %d)", self.words.agreed, association.fragment_bytes)
         if not association.contexts:
             log.info("    (but no valid presentation contexts)")
         self._dump("", association.proposal, association.agreement)
@@ -201,9 +223,17 @@ class Visit:
         if self.words.answer:
             log.info("%s", self.words.answer.format(status=status_words.of_store(code)))
 
+    def over(self) -> None:
+        """The association has ended."""
+
     def _shown(self, path: Path) -> str:
-        """As DCMTK shows it: below the folder as it was named."""
-        return f"./{path}" if self.folder == Path() and not path.is_absolute() else str(path)
+        return shown(path, self.folder)
+
+
+def shown(path: Path, folder: Path) -> str:
+    """A path below an output folder as DCMTK shows it: as that was named. It cannot be taken for an option."""
+    is_bare = not path.is_absolute() and folder == Path() and path != folder
+    return f"./{path}" if is_bare or str(path).startswith("-") else str(path)
 
 
 def deciding(speaker: Speaker, terms: Terms) -> Callable[[Proposal], Agreement | Rejection]:
@@ -216,13 +246,14 @@ def deciding(speaker: Speaker, terms: Terms) -> Callable[[Proposal], Agreement |
     return decide
 
 
-def serving(speaker: Speaker, visit: Callable[[Association], reception.Visitor]) -> Callable[[Association], None]:
+def serving(speaker: Speaker, visit: Callable[[Association], Visit]) -> Callable[[Association], None]:
     """Serve an association to its end, and say how that came."""
 
     def serve(association: Association) -> None:
         speaker.agreed(association)
+        visitor = visit(association)
         try:
-            reception.serve(association, visit(association))
+            reception.serve(association, visitor)
             log.info("%s", speaker.words.released)
         except PeerAborted:
             log.info("%s", speaker.words.aborted)
@@ -230,15 +261,21 @@ def serving(speaker: Speaker, visit: Callable[[Association], reception.Visitor])
             if not association.connection.is_interrupted:  # by us: there is nothing to say about it
                 kind = "the peer is gone" if isinstance(error, ConnectionLost) else "aborting association"
                 log.error("DIMSE failure (%s): %s", kind, error)
+        finally:
+            visitor.over()
 
     return serve
 
 
 # Running
 
+_ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
-def receive(receiver: Receiver, sockets: Inherited) -> int:
+
+def receive(receiver: Receiver, sockets: Inherited, closed: Callable[[bool], None] | None = None) -> int:
     """Receive until a signal ends it, or the one connection that was passed is over; the exit code.
+
+    `closed` is called when the last association has ended, and told whether that was by a signal.
 
     A signal ends the process as if nobody had caught it, so that who waits for it sees the same as with DCMTK's
     programs; only that no file is left half-named.
@@ -249,20 +286,21 @@ def receive(receiver: Receiver, sockets: Inherited) -> int:
         ended_by.append(number)
         receiver.stop()
 
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # by nohup, or a shell in the background
-            signal.signal(number, end)
+    # One that is ignored stays so: by nohup, or a shell in the background.
+    heeded = [number for number in _ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+    signal.set_wakeup_fd(receiver.wake_descriptor, warn_on_full_buffer=False)
+    for number in heeded:
+        signal.signal(number, end)
     if sockets.connection is not None:
         receiver.run_one(sockets.connection)
     else:
         receiver.run(sockets.listening)
+    signal.set_wakeup_fd(-1)
+    if not ended_by:  # nothing is left that a signal would have to spare
+        for number in heeded:
+            signal.signal(number, signal.SIG_DFL)
+    if closed is not None:
+        closed(bool(ended_by))
     if ended_by:
-        _end_by(ended_by[0])
+        end_by(ended_by[0])
     return OK
-
-
-def _end_by(number: int) -> None:
-    logging.shutdown()
-    sys.stdout.flush()
-    signal.signal(number, signal.SIG_DFL)
-    os.kill(os.getpid(), number)

@@ -2,14 +2,15 @@
 
 import logging
 import sys
-from dataclasses import replace
+from pathlib import Path
 
 from archive.cli.dcmtk import receiving
 from archive.cli.dcmtk.face import OK, Ended, ending_with
 from archive.cli.dcmtk.options import CommandLine
-from archive.cli.dcmtk.receiving import Sinks, Speaker, Visit, Words
+from archive.cli.dcmtk.receiving import Speaker, Visit, Words
+from archive.cli.dcmtk.storescp_events import EventVisit, StoreEvents
 from archive.cli.dcmtk.storescp_options import PROGRAM, Events, FaultOptions, Files, Storescp, decide
-from archive.dimse.commands import CStoreRequest
+from archive.dimse.commands import CEchoRequest, CStoreRequest
 from archive.errors import Misconfigured
 from archive.lifecycle.discard import DiscardingSink
 from archive.registry.acceptance import RANKS
@@ -20,6 +21,7 @@ from archive.services.reception import Terms
 from archive.storage.file_names import DefaultNames, TimeNames, UniqueNames
 from archive.storage.folder import OutputFolder
 from archive.storage.output import Output, Sorting, Writing
+from archive.storage.received import Received
 from archive.storage.sink import InstanceSink, Outcome
 from archive.storage.subfolders import (
     MOST_STUDIES,
@@ -61,25 +63,29 @@ def receive(given: CommandLine) -> int:
         raise Misconfigured("Missing parameter port")
     if asked.port is not None and sockets:
         log.warning("Parameter port not required in inetd mode")
-    if replace(asked.events, study_order="study") != Events():
-        raise Misconfigured("-xcr, -xcs, -rns, -tos, -xs and --exec-shell are not served yet")
     with ending_with(_FAILED):
         terms = _terms(asked)
         receiving.check_folder(asked.files.folder, is_written=not asked.ignores_stores)
-        sinks = _sinks(asked)
+        output = None if asked.ignores_stores else _output(asked)
+        events = StoreEvents(asked, output)
         sockets = sockets or receiving.listen(asked.port or 0, asked.ip_version)
         connect = receiving.connect_by(asked.tls)
         welcomes = receiving.welcomes(PROGRAM.name, asked.uses_host_rules)
     speaker = Speaker(_WORDS, asked.shows_contexts, asked.max_pdu_bytes, asked.looks_up_hosts, asked.title)
+
+    def visit(association: Association) -> _Visit:
+        return _visit(asked, output, association, receiver, events.visit(association, speaker))
+
     receiver = Receiver(
         receiving.deciding(speaker, terms),
-        receiving.serving(speaker, lambda association: _visit(asked, sinks, association, receiver)),
+        receiving.serving(speaker, visit),
         _timeouts(asked),
         connect=connect,
         welcomes=welcomes,
         most=1 if asked.is_single_process else asked.max_associations or MOST_ASSOCIATIONS,
     )
-    return receiving.receive(receiver, sockets)
+    events.begin()
+    return receiving.receive(receiver, sockets, events.close)
 
 
 def _terms(asked: Storescp) -> Terms:
@@ -102,17 +108,15 @@ def _timeouts(asked: Storescp) -> Timeouts:
 # What becomes of instances: the names and folders of files, and how they are written
 
 
-def _sinks(asked: Storescp) -> Sinks:
+def _output(asked: Storescp) -> Output:
     """What associations store into; raises Misconfigured."""
-    if asked.ignores_stores:
-        return lambda _title, _kept: DiscardingSink()
     written = asked.output
     return Output(
         OutputFolder(asked.files.folder),
         _NAMINGS[asked.files.naming](asked.files.extension),
         _sorting(asked.files, asked.events),
         Writing(written.has_file_meta, written.encoding if written.is_anew else None),
-    ).sink
+    )
 
 
 _NAMINGS = {"default": DefaultNames, "unique": UniqueNames, "time": TimeNames}
@@ -137,18 +141,42 @@ def _sorting(files: Files, events: Events) -> Sorting:
 class _Visit(Visit):
     """An association, and what happens after each store."""
 
+    events: EventVisit | None = None
     faulty: FaultySink | None = None
+
+    def received(self, request: CEchoRequest | CStoreRequest) -> None:
+        """A request has come."""
+        super().received(request)
+        if self.events is not None:
+            self.events.received(is_store=isinstance(request, CStoreRequest))
+
+    def kept(self, received: Received, path: Path) -> None:
+        """An instance has its file."""
+        super().kept(received, path)
+        if self.events is not None:
+            self.events.kept(received, path)
 
     def answered(self, request: CStoreRequest, code: int, outcome: Outcome | None) -> None:
         """The response is sent."""
         super().answered(request, code, outcome)
+        if self.events is not None:
+            self.events.answered(is_taken=outcome is not None)
         if self.faulty is not None:
             self.faulty.after()
 
+    def over(self) -> None:
+        """The association has ended."""
+        if self.events is not None:
+            self.events.over(is_cut=self.association.connection.is_interrupted)
 
-def _visit(asked: Storescp, sinks: Sinks, association: Association, receiver: Receiver) -> _Visit:
+
+def _visit(
+    asked: Storescp, output: Output | None, association: Association, receiver: Receiver, events: EventVisit | None
+) -> _Visit:
     visit = _Visit(association, _WORDS, DiscardingSink(), asked.files.folder)
-    visit.sink = sinks(association.proposal.calling_ae_title, visit.kept)
+    visit.events = events
+    if output is not None:
+        visit.sink = output.sink(association.proposal.calling_ae_title, visit.kept)
     if asked.faults != FaultOptions():
         visit.sink = visit.faulty = _faulty(asked.faults, visit.sink, association, receiver)
     return visit

@@ -17,7 +17,7 @@ from archive.cli.dcmtk.options import CommandLine, Group, Option, Parameter, Pro
 from archive.cli.dcmtk.output_options import Output
 from archive.cli.dcmtk.tls_options import TlsOptions
 from archive.cli.dcmtk.transfer_syntax_options import ACCEPT_ALL, PREFER_OPTIONS, accepted, refuse_with_presets
-from archive.upper_layer.connection import IpVersion
+from archive.upper_layer.resolver import IpVersion
 
 DEFAULT_MAX_PDU_BYTES = network_options.MAX_PDU_BYTES
 DEFAULT_SOCKET_TIMEOUT = 60  # seconds

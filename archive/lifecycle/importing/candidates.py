@@ -5,16 +5,13 @@ Everything here only reads. What cannot be taken in is told by an error of ours,
 
 from dataclasses import dataclass, field
 
-from archive.dicom import header, part10, recognize, uids
+from archive.dicom import part10, recognize, uids
 from archive.dicom.header import Header
 from archive.dicom.recognize import Recognized
-from archive.errors import MissingUid, UnreadableDataSet, UnsupportedSopClass
+from archive.errors import MissingUid, NotDicom, UnreadableDataSet, UnsupportedSopClass
 from archive.lifecycle.head import HEAD_BYTES, require_uids
 from archive.registry.model import Area
 from archive.storage.sources import Found, Source
-
-# A header of which less is enough has all keys in front; what comes behind are the functional groups of many frames.
-MOST_HEADER_BYTES = 8 << 20
 
 # dcmqrscp's own index, which lies among its images.
 DCMQRSCP_INDEX = "index.dat"
@@ -74,7 +71,7 @@ def look(found: Found, area: Area) -> Candidate:
         recognized = recognize.recognize(head)
         if recognized.media_storage_sop_class_uid == recognize.MEDIA_STORAGE_DIRECTORY:
             raise NotAnInstance("a DICOMDIR lists instances and is none")
-        scanned = _scan(source, head, recognized)
+        scanned, _ = recognize.scan(head, recognized, source.read, source.size_bytes)
         _require_instance(scanned, recognized)
         if not area.takes(scanned.sop_class_uid):
             raise UnsupportedSopClass("The area takes no instances of this SOP Class", uid=scanned.sop_class_uid)
@@ -87,26 +84,9 @@ def look(found: Found, area: Area) -> Candidate:
     return candidate
 
 
-def _scan(source: Source, head: bytes, recognized: Recognized) -> Header:
-    """The header, from the first bytes or from as many as it needs."""
-    while True:
-        is_whole = len(head) >= source.size_bytes
-        data_set = head[recognized.data_set_offset :]
-        if not data_set:
-            raise UnreadableDataSet("There is nothing behind the File Meta Information")
-        scanned = header.scan(data_set, recognized.transfer_syntax_uid, is_whole=is_whole)
-        if scanned.complete or len(head) >= MOST_HEADER_BYTES:
-            return scanned
-        if is_whole and recognized.has_meta:
-            raise UnreadableDataSet("The file ends in the middle of an element")
-        if is_whole:
-            raise UnreadableDataSet("This is not a DICOM file")  # it only begins as a bare data set does
-        head = source.read(0, min(8 * len(head), MOST_HEADER_BYTES))
-
-
 def _require_instance(scanned: Header, recognized: Recognized) -> None:
     if not recognized.has_meta and not scanned.sop_class_uid:
-        raise UnreadableDataSet("This is not a DICOM file")
+        raise NotDicom("This is not a DICOM file")
     if not uids.is_uid(scanned.sop_class_uid):
         what = "malformed" if scanned.sop_class_uid else "missing"
         raise MissingUid(f"The SOP Class UID is {what}", offending_element=0x00080016)

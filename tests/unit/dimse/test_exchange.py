@@ -538,3 +538,36 @@ def test_release_works_after_messages() -> None:
         assert peer.hears() == (Pdu.RELEASE_RQ, bytes(4))
         peer.says(RELEASE_RP)
         releasing.result(WAIT_SECONDS)
+
+
+def test_a_data_set_that_is_forgone_may_come_or_not() -> None:
+    pending, final = (GET.answer(code) for code in (status.PENDING, status.SUCCESS))
+    with scripted_acceptor() as (peer, requesting):
+        peer.agrees()
+        exchange = Exchange(requesting.result(WAIT_SECONDS))
+        said = says(pending, has_data_set=True)
+        stray = ((ON_GET, DATA, b"12"), (ON_GET, LAST_DATA, b"34"))
+        peer.says(
+            p_data((ON_GET, LAST_COMMAND, said)),
+            p_data((ON_GET, LAST_COMMAND, said), *stray),
+            p_data((ON_GET, LAST_COMMAND, says(final))),
+        )
+        heard = []
+        for _ in range(3):
+            heard.append(exchange.receive_response(GET.message_id))
+            exchange.forgo_data_set()
+
+    assert [message.command for message in heard] == [pending, pending, final]
+
+
+def test_a_stray_data_set_that_was_not_announced_ends_the_association() -> None:
+    with scripted_acceptor() as (peer, requesting):
+        peer.agrees()
+        exchange = Exchange(requesting.result(WAIT_SECONDS))
+        pending = p_data((ON_GET, LAST_COMMAND, says(GET.answer(status.PENDING))))
+        peer.says(pending, p_data((ON_GET, LAST_DATA, b"34")))
+        exchange.receive_response(GET.message_id)
+        exchange.forgo_data_set()
+
+        with pytest.raises(UnexpectedCommand):
+            exchange.receive_response(GET.message_id)

@@ -10,7 +10,6 @@ import pytest
 from archive.errors import CannotConnect
 from archive.registry.networks import HostName
 from archive.services.lookups import Lookups
-from archive.upper_layer import connection
 
 HOUR = 3600.0
 
@@ -87,7 +86,7 @@ def test_all_questions_share_one_deadline(monkeypatch: pytest.MonkeyPatch) -> No
 
     passed, clock = [0.0], time.monotonic
     monkeypatch.setattr(time, "monotonic", lambda: clock() + passed[0])
-    monkeypatch.setattr(connection, "resolve", takes_all_its_time)
+    monkeypatch.setattr("archive.upper_layer.resolver.resolve", takes_all_its_time)
     lookups = Lookups(HOUR)
 
     answers = [lookups.addresses_of(f"host{number}.example") for number in range(10)]

@@ -12,6 +12,7 @@ import pytest
 from archive.errors import Misconfigured
 from archive.storage.file_names import (
     DefaultNames,
+    InstanceUidNames,
     ShortUniqueNames,
     SystemTimeNames,
     TimeNames,
@@ -49,6 +50,24 @@ def test_what_is_unusual_in_a_uid_becomes_an_underscore(uid: str, kept: str):
     odd = type(instance)(CT, uid, instance.scan)
 
     assert DefaultNames().name(odd, "") == f"CT.{kept}"
+
+
+@pytest.mark.parametrize(
+    "uid, name",
+    [
+        ("1.2.3", "1.2.3"),
+        ("1.2.03", "1.2.03"),
+        ("..", "CT..."),
+        (".profile", "CT..profile"),
+        ("../1.2", "CT..._1.2"),
+        ("Makefile", "CT.Makefile"),
+        ("1.2\n", "CT.1.2_"),
+    ],
+)
+def test_by_the_uid_alone_is_called_what_could_be_one(uid: str, name: str) -> None:
+    instance = received(CT)
+
+    assert InstanceUidNames().name(type(instance)(CT, uid, instance.scan), "") == name
 
 
 @pytest.mark.parametrize(

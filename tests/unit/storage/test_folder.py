@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from archive.storage.folder import OutputFile, OutputFolder
+from archive.storage.folder import OutputFile, OutputFolder, rename
 from archive.storage.sink import Outcome
 from tests.unit.storage.fix_received import names
 
@@ -42,6 +42,11 @@ def publish(
     with output.create() as file, opened(output, subfolder) as folder:
         file.write(content)
         return file.publish(name, folder, replaces=replaces)
+
+
+def no_links(*_: object, **__: object) -> None:
+    """A file system that knows one name for a file."""
+    raise OSError(errno.EPERM, os.strerror(errno.EPERM))
 
 
 def visible(folder: Path) -> list[str]:
@@ -114,11 +119,8 @@ def test_a_folder_of_that_name_stays(output: OutputFolder, place: Path):
 
 
 def test_where_a_file_has_one_name_only_it_is_renamed(place: Path, monkeypatch: pytest.MonkeyPatch):
-    def refuse(*_: object, **__: object) -> None:
-        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
-
     output = OutputFolder(place, has_nameless_files=False)
-    monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr(os, "link", no_links)
 
     outcomes = [publish(output, "name", content, replaces=True) for content in (b"old", b"new")]
     with pytest.raises(FileExistsError):
@@ -274,3 +276,48 @@ def test_a_closed_file_stays_closed(output: OutputFolder):
     file.close()
 
     file.close()
+
+
+def test_another_name_is_given_where_it_is_free(output: OutputFolder, place: Path) -> None:
+    publish(output, "old", b"content", replaces=False)
+
+    with opened(output) as folder:
+        rename("old", "new", folder)
+
+    assert (visible(place), (place / "new").read_bytes()) == (["new"], b"content")
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_another_name_that_is_taken_stays_as_it_is(
+    output: OutputFolder, place: Path, monkeypatch: pytest.MonkeyPatch, has_links: bool
+) -> None:
+    for name in ("old", "new"):
+        publish(output, name, name.encode(), replaces=False)
+    if not has_links:
+        monkeypatch.setattr(os, "link", no_links)
+
+    with opened(output) as folder, pytest.raises(FileExistsError):
+        rename("old", "new", folder)
+
+    assert {path.name: path.read_text() for path in place.iterdir()} == {"old": "old", "new": "new"}
+
+
+def test_another_name_is_given_where_there_are_no_links(
+    output: OutputFolder, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(output, "old", replaces=False)
+    monkeypatch.setattr(os, "link", no_links)
+
+    with opened(output) as folder:
+        rename("old", "new", folder)
+
+    assert visible(place) == ["new"]
+
+
+def test_no_other_name_leads_elsewhere(output: OutputFolder, place: Path) -> None:
+    publish(output, "old", replaces=False)
+
+    with opened(output) as folder, pytest.raises(OSError, match="this cannot be the name of a file"):
+        rename("old", "../beside/new", folder)
+
+    assert visible(place) == ["old"]

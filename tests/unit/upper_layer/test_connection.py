@@ -127,7 +127,6 @@ def test_waiting_pdu_is_seen_only_when_it_is_whole(pair: tuple[Connection, socke
     peer.sendall(pdu(10)[:12])
     ours.wait_for_input(Deadline.after(WAIT_SECONDS))
     assert not ours.whole_pdu_waiting()
-    assert ours.input_waiting()
     peer.sendall(pdu(10)[12:] + pdu(10)[:3])
     ours.receive_pdu(LIMITS, Deadline.after(WAIT_SECONDS))
     assert not ours.whole_pdu_waiting()
@@ -261,58 +260,6 @@ def test_connect_to_a_full_listener_meets_the_deadline() -> None:
             filler.close()
 
 
-@pytest.mark.parametrize("host", ["no such host", f"{'a' * 64}.example"], ids=["unknown", "label of 64 characters"])
-def test_name_that_nobody_knows_cannot_be_connected_to(host: str) -> None:
-    with pytest.raises(CannotConnect):
-        connection.resolve(host, 5)
-
-
-def test_name_that_takes_too_long_meets_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = threading.Event()
-    look_up = socket.getaddrinfo
-
-    def slow(host: str, *arguments: object, **options: object) -> object:
-        if options.get("flags"):
-            return look_up(host, *arguments, **options)  # type: ignore[arg-type]
-        asked.wait(WAIT_SECONDS)
-        return []
-
-    monkeypatch.setattr(socket, "getaddrinfo", slow)
-
-    with pytest.raises(CannotConnect):
-        connection.resolve("slow.example", SOON)
-
-    asked.set()
-
-
-def test_numeric_address_needs_no_resolver(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert connection.resolve("127.0.0.1", 5) == ("127.0.0.1",)
-    assert connection.resolve("::1", 5) == ("::1",)
-
-
-def test_an_address_is_called_what_the_resolver_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(socket, "getnameinfo", lambda address, flags: (f"name-of-{address[0]}", "0"))
-
-    assert connection.name_of("10.1.2.3", 5) == "name-of-10.1.2.3"
-
-
-def test_an_address_that_has_no_name_or_none_in_time_is_called_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = threading.Event()
-
-    def fails(address: object, flags: int) -> object:
-        raise socket.gaierror(socket.EAI_NONAME, "not known")
-
-    def is_slow(address: object, flags: int) -> object:
-        asked.wait(WAIT_SECONDS)
-        return "slow.example", "0"
-
-    for resolver in (fails, is_slow):
-        monkeypatch.setattr(socket, "getnameinfo", resolver)
-        assert connection.name_of("192.0.2.1", SOON) is None
-
-    asked.set()
-
-
 def test_no_deadline_never_expires() -> None:
     for seconds in (None, 0):
         deadline = Deadline.after(seconds)
@@ -327,3 +274,14 @@ def test_deadline_that_is_put_off_is_later() -> None:
     deadline.check()
 
     assert 50 < (deadline.remaining_seconds or 0) <= 101
+
+
+def test_what_goes_through_it_is_counted(pair: tuple[Connection, socket.socket]) -> None:
+    ours, peer = pair
+    peer.sendall(pdu(10) + pdu(4))
+    for _ in range(2):
+        ours.receive_pdu(LIMITS, Deadline.after(WAIT_SECONDS))
+
+    ours.send((pdu(7), pdu(3)), Deadline.after(WAIT_SECONDS))
+
+    assert (ours.received_bytes, ours.sent_bytes) == (26, 22)

@@ -1,0 +1,1 @@
+"""What happens when instances have been received: commands, ends of studies, files renamed."""
