@@ -24,17 +24,31 @@ class Sizes:
     studies: int  # of one small object each; dcmqrscp holds 500 studies in an area
     large_study: int  # CT slices in one study
     single: int  # stores of one object each, an association per object
+    import_ct: int  # to be taken in from a disk: enough that the start of the command, 0.4 s, is little of it
+    import_small: int
 
     def __str__(self) -> str:
         return (
             f"{self.ct} CT of 525 KB in {_studies(self.ct)} studies ({self.ct_installed} with programs as installed), "
             f"{self.small} secondary captures of 9 KB in {_studies(self.small)} studies, {self.studies} studies of one "
-            f"object, one study of {self.large_study} CT ({self.large_study * 0.525:.0f} MB)"
+            f"object, one study of {self.large_study} CT ({self.large_study * 0.525:.0f} MB); taken in from a disk: "
+            f"{self.import_ct} CT and {self.import_small} secondary captures of the same kind"
         )
 
 
-FULL = Sizes(ct=1000, ct_installed=300, small=2000, studies=482, large_study=500, single=20)
-QUICK = Sizes(ct=60, ct_installed=10, small=200, studies=100, large_study=60, single=5)
+FULL = Sizes(
+    ct=1000, ct_installed=300, small=2000, studies=482, large_study=500, single=20, import_ct=3000, import_small=8000
+)
+QUICK = Sizes(
+    ct=60,
+    ct_installed=10,
+    small=200,
+    studies=100,
+    large_study=60,
+    single=5,
+    import_ct=120,
+    import_small=400,
+)
 
 
 def _studies(objects: int) -> int:
@@ -83,6 +97,8 @@ class Corpora:
     studies: Files
     large_study: Files
     single: Files
+    import_ct: Files
+    import_small: Files
     large_study_uid: str
     patient_id: str  # of one of the studies
 
@@ -106,6 +122,10 @@ def prepare(folder: Path, sizes: Sizes) -> Corpora:
             [Object(ct, _LARGE_PATIENT, 1, number) for number in range(sizes.large_study)],
         ),
         single=_written(folder / f"single-{sizes.single}", _images(_SINGLE_PATIENT, sizes.single, instance)),
+        import_ct=_written(folder / f"import-ct-{sizes.import_ct}", _images(_CT_PATIENT, sizes.import_ct, ct)),
+        import_small=_written(
+            folder / f"import-small-{sizes.import_small}", _images(_SMALL_PATIENT, sizes.import_small, instance)
+        ),
         large_study_uid=uid("study", _LARGE_PATIENT, 1),
         patient_id=f"P{_FIRST_STUDY_PATIENT + 7:06}",
     )

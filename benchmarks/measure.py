@@ -60,8 +60,11 @@ def _kept(running: Running, files: Files, seconds: float) -> Figure:
 
 
 def _store_megabytes(running: Running, files: Files, environment: Mapping[str, str]) -> Figure:
-    figure = _store(running, files, environment)
-    return replace(figure, value=figure.value * files.bytes / files.count / _MEGABYTE)
+    return _as_megabytes(_store(running, files, environment), files)
+
+
+def _as_megabytes(objects_rate: Figure, files: Files) -> Figure:
+    return replace(objects_rate, value=objects_rate.value * files.bytes / files.count / _MEGABYTE)
 
 
 def _store_ct(running: Running, corpora: Corpora, environment: Mapping[str, str]) -> Figure:
@@ -80,8 +83,16 @@ def _store_small_in_parallel(running: Running, corpora: Corpora, environment: Ma
     return _store(running, corpora.small, environment, corpora.small.parts())
 
 
+def _take_in(running: Running, files: Files, environment: Mapping[str, str]) -> Figure:
+    return _kept(running, files, clients.take_in(running, files.folder, environment))
+
+
+def _take_in_ct(running: Running, corpora: Corpora, environment: Mapping[str, str]) -> Figure:
+    return _as_megabytes(_take_in(running, corpora.import_ct, environment), corpora.import_ct)
+
+
 def _take_in_small(running: Running, corpora: Corpora, environment: Mapping[str, str]) -> Figure:
-    return _kept(running, corpora.small, clients.take_in(running, corpora.small.folder, environment))
+    return _take_in(running, corpora.import_small, environment)
 
 
 def _store_one(running: Running, corpora: Corpora, environment: Mapping[str, str]) -> Figure:
@@ -123,6 +134,7 @@ ROWS = (
         _store_small_in_parallel,
         environment=NO_DELAY,
     ),
+    Row("import-ct", "take in CT files of a disk", "MB/s", True, _take_in_ct, environment=NO_DELAY),
     Row("import-small", "take in small files of a disk", "/s", True, _take_in_small, environment=NO_DELAY),
     Row("store-one", "one storescu of one small object", "ms", False, _store_one, environment=NO_DELAY),
     Row("find-studies", "C-FIND of all studies", "responses/s", True, _find_studies, False, NO_DELAY),

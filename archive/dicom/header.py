@@ -11,7 +11,7 @@ Measured 2026-11, Python 3.11, two cores with other work on them, best of severa
 import functools
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from archive import errors
 from archive.dicom import charset
@@ -110,6 +110,10 @@ class Header:
     def tags(self) -> tuple[int, ...]:
         """Tags in the order of the data set."""
         return tuple(tag_of(key) for key in self._walked.positions)
+
+    def detached(self) -> "Header":
+        """The same over bytes of its own, and no more of them than it reads: to be kept, or sent elsewhere."""
+        return replace(self, _buffer=bytes(self._buffer[: self._walked.end]))
 
     def _at(self, position: int) -> tuple[str, int, int]:
         """VR, value position and length of the element at `position`."""

@@ -7,9 +7,8 @@ file is not opened, and a file is read as it was when it was opened: what is add
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from archive.errors import UnreadableFile
 
@@ -17,8 +16,7 @@ from archive.errors import UnreadableFile
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """A file, or something else that lies where a file was looked for."""
 
     path: str

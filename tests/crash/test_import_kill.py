@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -10,14 +11,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
-from archive.database import transaction
+from archive.database import dialects, transaction
 from archive.index.tables import deletions, instances
 from archive.lifecycle.retrieve import Holdings
 from tests.fix_archive import FoundedArchive
 from tests.fix_command import Run
 from tests.fix_instances import encoded, instance, part10_bytes
+from tests.fix_processes import children_of, wait_for_the_end_of
 from tests.sql.fix_holdings import Shelf, find
 
 pytestmark = [pytest.mark.crash, pytest.mark.slow, pytest.mark.usefixtures("archive")]
@@ -66,8 +68,10 @@ def test_an_import_that_is_killed_is_completed_by_the_next_one(
             assert time.monotonic() < deadline
             pause.wait(0.02)  # each look costs the import some of its time
         pause.wait(moments.uniform(0, 0.1))
+        workers = children_of(importing.pid)
         importing.kill()
         importing.wait()
+        wait_for_the_end_of(workers)
         if _rows(founded) == FILES:
             break
         kills += 1
@@ -83,6 +87,49 @@ def test_an_import_that_is_killed_is_completed_by_the_next_one(
     run("check", "verify", "--checksums")
     _leftovers_are_named(founded, run)
     assert _held(founded) == {_uid(uid, number): content for number, (uid, content) in enumerate(_sent())}
+
+
+def test_an_import_that_is_interrupted_at_the_terminal_ends_with_a_sentence_and_goes_on_when_it_is_run_again(
+    founded: FoundedArchive, migrated_url: str, run: Run, folder: Path
+) -> None:
+    """Ctrl-C goes to all processes of the import."""
+    environment = {**os.environ, "ARCHIVE_DATA": str(founded.data), "ARCHIVE_DATABASE": migrated_url}
+    deadline, pause = time.monotonic() + _SECONDS, threading.Event()
+    importing = subprocess.Popen(
+        [sys.executable, "-m", "archive", "import", str(folder)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    while _rows(founded) == 0 and importing.poll() is None:
+        assert time.monotonic() < deadline
+        pause.wait(0.005)
+
+    def interrupt(connection: Connection) -> set[int]:
+        """While it can commit nothing."""
+        if not dialects.has_one_writer(connection):
+            connection.exec_driver_sql("LOCK TABLE instances IN EXCLUSIVE MODE")
+        assert _rows(founded) < FILES, "the import was faster than its end"
+        workers = children_of(importing.pid)
+        os.killpg(importing.pid, signal.SIGINT)
+        return workers
+
+    workers = transaction.write(founded.database, interrupt)
+    out, error = importing.communicate(timeout=_SECONDS)
+
+    assert (importing.returncode, error.decode()) == (
+        1,
+        "Stopped; what was taken in stays, and the same command goes on from there.\n",
+    )
+    assert out.decode().startswith("ARCHIVE: ")
+    wait_for_the_end_of(workers)
+    taken_in = _rows(founded)
+    assert 0 < taken_in < FILES
+    Shelf(founded.database, founded.area.pk).assert_sound()
+    said = run("import", folder)
+    assert said.out.startswith(f"ARCHIVE: {FILES - taken_in:,} files taken in")
+    run("check", "verify", "--checksums")
 
 
 def _sent() -> list[tuple[str, bytes]]:

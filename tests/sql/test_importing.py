@@ -23,7 +23,7 @@ from archive.errors import DiskFailed, Misconfigured, OutOfResources
 from archive.index import remove
 from archive.index.tables import deletions, disagreements, evictions, instances, studies
 from archive.lifecycle import importing
-from archive.lifecycle.importing import Fate, Outcome, run
+from archive.lifecycle.importing import Fate, Outcome, run, workers
 from archive.lifecycle.importing import batch as batches
 from archive.lifecycle.importing.transactions import Transactions
 from archive.lifecycle.retrieve import Holdings
@@ -35,6 +35,16 @@ from tests.fix_instances import BUNDLED_FOLDER, bundled_files, ct, encoded, inst
 from tests.sql.fix_holdings import Shelf, find
 
 LARGE_SIDE_PIXELS = 256  # 128 KiB: longer than what is read at once
+
+
+@pytest.fixture(params=[1, 2], ids=["alone", "by processes"], autouse=True)
+def cores(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """All of this holds whoever prepares the files: the process that runs the import, or others."""
+    number = int(request.param)
+    monkeypatch.setattr(workers, "number_of_processes", lambda: number)
+    if number > 1:
+        monkeypatch.setattr(batches, "BATCH", 2)  # a single batch is worth no process
+    return number
 
 
 @pytest.fixture

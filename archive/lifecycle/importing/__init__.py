@@ -1,9 +1,11 @@
 """Take in files: copied into an area, or indexed where they lie in its folder. What is held already is passed over.
 
-Files go in batches. A thread looks at each, copies what is to be copied and syncs it, several threads side by side; one
-transaction for the batch makes it visible, by the same steps as a store: quotas, duplicates and disagreements are as
-for a C-STORE. A crash leaves, of the batches under way, copies without rows, which `archive check reconcile` comes for;
-the next run goes on where this one ended. What cannot be taken in is told, and stays where it is.
+Files go in batches. A worker looks at each, copies what is to be copied and syncs it (`preparation`); several workers,
+processes where there are cores for them, are at it side by side (`workers`). The process that runs the import has the
+database: it tells workers what the area holds (`claims`), and one transaction for a batch makes it visible, by the same
+steps as a store (`transactions`): quotas, duplicates and disagreements are as for a C-STORE. A crash leaves, of the
+batches under way, copies without rows, which `archive check reconcile` comes for; the next run goes on where this one
+ended. What cannot be taken in is told, and stays where it is.
 
 A file that is indexed in place is the area's from then on: it is unlinked when its instance is removed, replaced or
 evicted.
@@ -40,7 +42,8 @@ def import_files(
     """Take in files, and all below folders; what became of each, as it is decided. A dry run changes nothing.
 
     In place they must lie in the area's folder, and nothing named means all of it. Raises Misconfigured where they do
-    not; DiskFailed, OutOfResources or DatabaseFailed when it cannot go on, and what was told until then is done.
+    not; DiskFailed, OutOfResources or DatabaseFailed when it cannot go on, Failed when a worker was killed, and what
+    was told until then is done.
     """
     found = find(area, data, named, is_in_place=is_in_place)
     return Import(Task(database, area, data, is_in_place=is_in_place, is_dry_run=is_dry_run)).run(found)

@@ -1,27 +1,17 @@
-"""A file that somebody wants taken in: is it an instance, does the area hold it already, and may it come in?
+"""A file that somebody wants taken in: is it an instance, and whole?
 
 Everything here only reads. What cannot be taken in is told by an error of ours, with the reason.
 """
 
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import BinaryIO
 
-from archive.database import transaction
-from archive.database.engine import Database
 from archive.dicom import part10, recognize, uids
 from archive.dicom.header import Header
 from archive.dicom.recognize import Recognized
-from archive.errors import DataSetMismatch, MissingUid, NotDicom, UnreadableDataSet, UnreadableFile, UnsupportedSopClass
-from archive.index import locate
-from archive.index.locate import Location
+from archive.errors import MissingUid, NotDicom, UnreadableDataSet, UnsupportedSopClass
 from archive.lifecycle.head import HEAD_BYTES, require_uids
-from archive.lifecycle.retrieve import Holdings
 from archive.registry.model import Area
-from archive.storage.local import LocalArea
 from archive.storage.sources import Found, Source
-
-_COMPARED_BYTES = 1 << 20
 
 # dcmqrscp's own index, which lies among its images.
 DCMQRSCP_INDEX = "index.dat"
@@ -101,55 +91,3 @@ def _require_instance(scanned: Header, recognized: Recognized) -> None:
         what = "malformed" if scanned.sop_class_uid else "missing"
         raise MissingUid(f"The SOP Class UID is {what}", offending_element=0x00080016)
     require_uids(scanned)
-
-
-class Comparison:
-    """Candidates beside what an area holds."""
-
-    def __init__(self, database: Database, area: Area, data: Path, files: LocalArea) -> None:
-        self._database = database
-        self._area = area
-        self._files = files
-        self._holdings = Holdings(database, data)
-
-    def held(self, candidates: list[Candidate]) -> dict[str, Location]:
-        """What the area holds of these instances, by SOP Instance UID."""
-        if not candidates:
-            return {}
-        wanted = sorted({candidate.sop_instance_uid for candidate in candidates})
-        with transaction.read(self._database) as connection:
-            return locate.held(connection, self._area.pk, wanted)
-
-    def is_lost(self, held: Location) -> bool:
-        """Whether the file of a held instance is gone."""
-        return held.path is not None and not self._files.has(held.path)
-
-    def is_same(self, candidate: Candidate, held: Location) -> bool:
-        """Whether the area holds these very bytes; told by size and time where both agree, else by reading both."""
-        if held.transfer_syntax_uid != candidate.recognized.transfer_syntax_uid:
-            return False
-        if held.size_bytes - held.data_set_offset != candidate.data_set_bytes:
-            return False
-        state = None if held.path is None else self._files.look_at(held.path)
-        if state is not None and state.modified_at_ns == candidate.source.modified_at_ns:
-            return state.size_bytes == held.size_bytes
-        try:
-            with self._holdings.open(self._area, held) as stream:
-                return _has_data_set(stream, candidate)
-        except (UnreadableFile, OSError):
-            return False
-
-    def require_unchanged(self, candidate: Candidate, held: Location) -> None:
-        """A file that is in the index already is as its row says; raises DataSetMismatch."""
-        if candidate.source.size_bytes != held.size_bytes:
-            raise DataSetMismatch("The file has changed since it was indexed; run: archive check verify")
-
-
-def _has_data_set(stream: BinaryIO, candidate: Candidate) -> bool:
-    """Whether a stream goes on with the data set of the candidate, to the end."""
-    position = candidate.recognized.data_set_offset
-    while piece := stream.read(_COMPARED_BYTES):
-        if candidate.read(position, len(piece)) != piece:
-            return False
-        position += len(piece)
-    return position == candidate.source.size_bytes

@@ -1,20 +1,19 @@
-"""Make a batch of files ready for its transaction: look at each, decide, copy what is to be copied, and sync.
+"""Make batches of files ready for their transaction: look at each, decide, copy what is to be copied, and sync.
 
-Several threads are at it, each with a batch. An instance is claimed before it is looked for in the area, so that of two
-files of it only one is taken in at a time; the other one has to wait, and is looked at again.
+Nothing here asks the database, so that processes can be at it that have none. A batch is handled in two steps: it is
+looked at, which gives a question, and finished with the answer to that.
 """
 
-import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from archive.errors import ArchiveError, DiskFailed, DuplicateInstance, UnreadableFile
 from archive.index import rows
-from archive.index.locate import Location
 from archive.index.record import Duplicates, Record
 from archive.lifecycle import evict
-from archive.lifecycle.importing.batch import Item, Prepared
-from archive.lifecycle.importing.candidates import Candidate, Comparison, NotAnInstance, look
+from archive.lifecycle.importing import comparison
+from archive.lifecycle.importing.batch import Answer, Asked, Broken, Item, Known, Prepared, Question, Reply
+from archive.lifecycle.importing.candidates import Candidate, NotAnInstance, look
 from archive.lifecycle.importing.outcome import Fate, Outcome, sentence
 from archive.lifecycle.importing.task import Task
 from archive.storage import checksum, copying, local, paths
@@ -27,54 +26,68 @@ from archive.storage.syncing import Syncer
 SYNCING_THREADS = 8
 
 
+class NotWanted(Exception):
+    """The import ends before the batch is prepared, of which nothing is left."""
+
+
 class Preparation:
-    """For all threads of one import."""
+    """The batches of one process, one after the other."""
 
     def __init__(self, task: Task) -> None:
         self._task = task
-        self._comparison = Comparison(task.database, task.area, task.data, task.files)
         self._syncer = Syncer(SYNCING_THREADS)
-        self._claims: set[str] = set()
-        self._claiming = threading.Lock()
-        self._is_ending = False
+        self._buffer = copying.new_buffer()
+        self._candidates: list[Candidate] = []
+        self._prepared = Prepared([], [], [])
 
-    def end(self) -> None:
-        """Take in no further file of the batches under way."""
-        self._is_ending = True
+    def handle(self, asked: Asked, is_wanted: Callable[[], bool]) -> Reply:
+        """A batch is looked at; with the answer to what was asked about it, it is finished.
 
-    def release(self, claims: set[str]) -> None:
-        """These instances can be seen in the area, or are not taken in: others may be at them."""
-        with self._claiming:
-            self._claims -= claims
+        `is_wanted` is asked before each file: a batch that is not any more is given up.
+        """
+        try:
+            return self._finish(asked, is_wanted) if isinstance(asked, Answer) else self._look(asked)
+        except Exception as error:  # noqa: BLE001 - handed to whoever runs the import
+            return Broken(error)
 
-    def prepare(self, batch: list[Found]) -> Prepared:
-        """Look at files, compare, copy and sync them: all but the transaction."""
-        prepared = Prepared()
-        candidates: list[Candidate] = []
+    def _look(self, batch: Sequence[Found]) -> Question:
+        self._prepared = Prepared([], [], [])
         try:
             for found in batch:
-                if (candidate := self._candidate(found, prepared)) is not None:
-                    candidates.append(candidate)
-            mine = [self._claim(candidate, prepared) for candidate in candidates]  # before it is seen what is held
-            held = self._comparison.held(candidates)
-            buffer = copying.new_buffer()
-            taken: list[Candidate] = []
-            for candidate, is_mine in zip(candidates, mine, strict=True):
-                if self._is_ending:
-                    break
-                known = held.get(candidate.sop_instance_uid)
-                policy = self._decide(candidate, known, is_mine, prepared)
-                if policy is not None and self._take(candidate, policy, known is not None, buffer, prepared):
+                if (candidate := self._candidate(found, self._prepared)) is not None:
+                    self._candidates.append(candidate)
+        except BaseException:
+            self.let_go()
+            raise
+        return Question([candidate.sop_instance_uid for candidate in self._candidates])
+
+    def _finish(self, answer: Answer, is_wanted: Callable[[], bool]) -> Prepared:
+        prepared, files = self._prepared, list[NewFile]()
+        taken: list[Candidate] = []
+        try:
+            for candidate, known in zip(self._candidates, answer.known, strict=True):
+                if not is_wanted():
+                    raise NotWanted
+                policy = self._decide(candidate, known, prepared)
+                if policy is not None and self._take(candidate, policy, known.held is not None, prepared, files):
                     taken.append(candidate)
             if self._task.area.durable:
-                self._make_durable(taken, prepared.items)
+                self._make_durable(taken, files)
         except BaseException:
-            prepared.discard()
+            for file in files:
+                file.discard()
             raise
         finally:
-            for candidate in candidates:
-                candidate.source.close()
+            self.let_go()
+        for file in files:
+            file.close()
         return prepared
+
+    def let_go(self) -> None:
+        """Close the files of a batch that is not finished."""
+        for candidate in self._candidates:
+            candidate.source.close()
+        self._candidates = []
 
     def _candidate(self, found: Found, prepared: Prepared) -> Candidate | None:
         """The file if it is an instance; else its outcome is noted."""
@@ -95,34 +108,23 @@ class Preparation:
         prepared.outcomes.append(Outcome(found.path, fate, found.size_bytes, why_not))
         return None
 
-    def _claim(self, candidate: Candidate, prepared: Prepared) -> bool:
-        """Whether nobody else is at this instance, in another batch or in this one."""
-        with self._claiming:
-            if candidate.sop_instance_uid in self._claims:
-                return False
-            self._claims.add(candidate.sop_instance_uid)
-        prepared.claims.add(candidate.sop_instance_uid)
-        return True
-
-    def _decide(
-        self, candidate: Candidate, held: Location | None, is_mine: bool, prepared: Prepared
-    ) -> Duplicates | None:
+    def _decide(self, candidate: Candidate, known: Known, prepared: Prepared) -> Duplicates | None:
         """By which policy an instance is to be stored; None if it is not, or not now, which is noted."""
         found = candidate.found
         fate, reason = Fate.HELD, ""
         try:
-            if held is None or not self._is_held(candidate, held):
+            if known.held is None or not self._is_held(candidate, known):
                 if self._task.is_in_place:
                     self._require_ours(candidate)
-                if not is_mine:
+                if not known.is_claimed:
                     prepared.deferred.append(found)
                     return None
                 evict.require_room(
                     self._task.area, found.size_bytes, self._task.disks(), is_written=self._task.is_in_place
                 )
-                if held is None:
+                if known.held is None:
                     return self._task.duplicates
-                if self._comparison.is_lost(held):
+                if comparison.is_lost(self._task.files, known):
                     return Duplicates.REPLACE  # it heals the loss, whatever the policy
                 if self._task.duplicates is Duplicates.REPLACE:
                     return self._task.duplicates
@@ -138,11 +140,12 @@ class Preparation:
         prepared.outcomes.append(Outcome(found.path, fate, found.size_bytes, reason))
         return None
 
-    def _is_held(self, candidate: Candidate, held: Location) -> bool:
-        if self._task.is_in_place and held.path == self._task.relative(candidate.found):
-            self._comparison.require_unchanged(candidate, held)
+    def _is_held(self, candidate: Candidate, known: Known) -> bool:
+        task = self._task
+        if task.is_in_place and known.held is not None and known.held.path == task.relative(candidate.found):
+            comparison.require_unchanged(candidate, known)
             return True
-        return not self._comparison.is_lost(held) and self._comparison.is_same(candidate, held)
+        return not comparison.is_lost(task.files, known) and comparison.is_same(task.files, candidate, known)
 
     def _require_ours(self, candidate: Candidate) -> None:
         """A file of the area's folder can be named in a row, and nobody is about to do so."""
@@ -157,7 +160,7 @@ class Preparation:
             raise NotAnInstance("it is so new that its store may be under way; see archive check reconcile")
 
     def _take(
-        self, candidate: Candidate, policy: Duplicates, is_held: bool, buffer: memoryview, prepared: Prepared
+        self, candidate: Candidate, policy: Duplicates, is_held: bool, prepared: Prepared, files: list[NewFile]
     ) -> bool:
         """Make the record, and the copy where there is to be one; whether it became an item of the batch."""
         found = candidate.found
@@ -167,8 +170,8 @@ class Preparation:
         file = None if self._task.is_in_place else self._task.files.create(is_durable=self._task.area.durable)
         try:
             if file is not None:
-                self._copy(candidate, file, buffer)
-            prepared.items.append(Item(found, self._record(candidate, file), policy, file, is_held))
+                self._copy(candidate, file)
+            record = self._record(candidate, file)
         except UnreadableFile as error:
             if file is not None:
                 file.discard()
@@ -178,15 +181,18 @@ class Preparation:
             if file is not None:
                 file.discard()
             raise
+        if file is not None:
+            files.append(file)
+        prepared.items.append(Item(found, record, policy, is_copy=file is not None, may_replace=is_held))
         return True
 
-    def _copy(self, candidate: Candidate, file: NewFile, buffer: memoryview) -> None:
+    def _copy(self, candidate: Candidate, file: NewFile) -> None:
         if meta := candidate.missing_meta:
             file.write(meta)
         if candidate.is_in_head:
             file.write(candidate.head)
         else:
-            file.copy(candidate.source.descriptor, candidate.source.size_bytes, buffer)
+            file.copy(candidate.source.descriptor, candidate.source.size_bytes, self._buffer)
             candidate.source.close()
         file.take_time(candidate.source.modified_at_ns)  # so that the next run need not compare the bytes
         file.publish()
@@ -199,7 +205,7 @@ class Preparation:
             checked = checksum.of_bytes(candidate.head) if candidate.is_in_head else None
         added_bytes = 0 if file is None else len(candidate.missing_meta)
         return rows.record(
-            candidate.header,
+            candidate.header.detached(),
             transfer_syntax_uid=candidate.recognized.transfer_syntax_uid,
             path=path,
             size_bytes=size_bytes,
@@ -209,9 +215,9 @@ class Preparation:
             checksum=checked,
         )
 
-    def _make_durable(self, taken: Sequence[Candidate], items: Sequence[Item]) -> None:
+    def _make_durable(self, taken: Sequence[Candidate], files: Sequence[NewFile]) -> None:
         if self._task.is_in_place:
             open_files = {self._task.relative(candidate.found): candidate.source.descriptor for candidate in taken}
             self._task.files.make_found_durable(open_files, self._syncer)
         else:
-            local.make_durable((item.file for item in items if item.file is not None), self._syncer)
+            local.make_durable(files, self._syncer)

@@ -2,72 +2,128 @@
 
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import chain, islice
 
-from archive.lifecycle.importing.batch import Prepared, batches
+from archive.lifecycle.importing import workers
+from archive.lifecycle.importing.batch import Broken, Prepared, Question, Reply, batches
+from archive.lifecycle.importing.claims import Claims
+from archive.lifecycle.importing.committing import Committing
+from archive.lifecycle.importing.interrupts import uninterrupted
 from archive.lifecycle.importing.outcome import Outcome
-from archive.lifecycle.importing.preparation import Preparation
 from archive.lifecycle.importing.task import Task
-from archive.lifecycle.importing.transactions import Transactions
+from archive.lifecycle.importing.workers import Alone, Crew, Processes, Worker
 from archive.storage.sources import Found
 
-# Batches that are looked at, copied and synced at a time: one computes while the disk works for the other. With more
-# they wait for each other, as only one at a time computes.
-THREADS = 2
+# For each worker, so many batches may be under way: the one that it is at, and those that wait for their transaction
+# because an older one is not ready yet.
+MOST_FOR_EACH_WORKER = 3
 
 # Files that wait for another one of the same instance before they are looked at again.
 MOST_DEFERRED = 10_000
+
+
+@dataclass(slots=True, eq=False)
+class _UnderWay:
+    """A batch between the folder and its transaction."""
+
+    claims: set[str] = field(default_factory=set[str])
+    ready: Prepared | Broken | None = None
 
 
 class Import:
     """One run."""
 
     def __init__(self, task: Task) -> None:
-        self._preparation = Preparation(task)
-        self._transactions = Transactions(task)
+        self._task = task
+        self._claims = Claims(task)
+        self._under_way: deque[_UnderWay] = deque()
+        self._committed: _UnderWay | None = None
+        self._deferred: list[Found] = []
+        self._again: Iterator[list[Found]] = iter(())
 
     def run(self, found: Iterable[Found]) -> Generator[Outcome, None, None]:
         """Take in what was found; what became of each. Close it where it is not run to its end."""
-        under_way: deque[Future[Prepared]] = deque()
-        with ThreadPoolExecutor(THREADS, "import") as pool:
+        new = batches(found)
+        first = list(islice(new, 2))
+        new = chain(first, new)
+        committing = Committing(self._task)
+        try:
+            crew = self._crew(len(first), committing.over)
             try:
-                yield from self._all(pool, found, under_way)
+                yield from self._all(crew, committing, new)
+                while self._deferred:
+                    self._again, self._deferred = batches(self._deferred), []
+                    yield from self._all(crew, committing, new)
+            except (Exception, KeyboardInterrupt):
+                if committing.is_busy:
+                    yield from self._told(committing.last_outcomes())
+                raise
             finally:
-                self._preparation.end()
-                for future in under_way:
-                    if not future.cancel() and future.exception() is None:
-                        future.result().discard()
+                crew.end()
+        finally:
+            committing.end()
+            for each in self._under_way:
+                if isinstance(each.ready, Prepared):
+                    self._task.discard(each.ready.items)
 
-    def _all(
-        self, pool: ThreadPoolExecutor, found: Iterable[Found], under_way: deque[Future[Prepared]]
-    ) -> Iterator[Outcome]:
-        """All batches, some of them at a time; then those files again that had to wait for others."""
-        deferred: list[Found] = []
-        for batch in batches(found):
-            under_way.append(pool.submit(self._preparation.prepare, batch))
-            if len(under_way) > THREADS:
-                yield from self._finish(under_way, deferred)
-            if len(deferred) > MOST_DEFERRED:
-                yield from self._again(pool, deferred, under_way)
-        while under_way:
-            yield from self._finish(under_way, deferred)
-        if deferred:
-            yield from self._again(pool, deferred, under_way)
+    def _crew(self, number_of_batches: int, alarm: int) -> Crew:
+        """For a single batch, or on a single core, no process is worth its start."""
+        number = workers.number_of_processes()
+        if number > 1 and number_of_batches > 1:
+            return Processes(self._task, number, alarm)
+        return Alone(self._task, alarm)
 
-    def _again(
-        self, pool: ThreadPoolExecutor, deferred: list[Found], under_way: deque[Future[Prepared]]
-    ) -> Iterator[Outcome]:
-        while under_way:
-            yield from self._finish(under_way, deferred)
-        again = deferred.copy()
-        deferred.clear()
-        yield from self._all(pool, again, under_way)
+    def _all(self, crew: Crew, committing: Committing, new: Iterator[list[Found]]) -> Iterator[Outcome]:
+        """What had to wait, then what is new: until all is told, or too much has to wait."""
+        idle, busy = crew.workers, dict[Worker, _UnderWay]()
+        most = MOST_FOR_EACH_WORKER * len(idle)
+        while True:
+            while idle and len(self._under_way) < most and (batch := self._next(new)):
+                worker = idle.pop()
+                busy[worker] = _UnderWay()
+                self._under_way.append(busy[worker])
+                worker.ask(batch)
+            if self._under_way and not committing.is_busy:
+                self._commit(committing)
+            if not self._under_way and not committing.is_busy:
+                return
+            for worker, reply in crew.replies():
+                if self._is_done(worker, reply, busy[worker]):
+                    del busy[worker]
+                    idle.append(worker)
+            if (outcomes := committing.outcomes()) is not None:
+                yield from self._told(outcomes)
 
-    def _finish(self, under_way: deque[Future[Prepared]], deferred: list[Found]) -> list[Outcome]:
-        """Make the oldest batch visible, when it is ready for that."""
-        prepared = under_way[0].result()
-        under_way.popleft()  # from here on rows may name its files
-        stored = self._transactions.commit(prepared.items)
-        self._preparation.release(prepared.claims)
-        deferred += prepared.deferred
-        return prepared.outcomes + stored
+    def _next(self, new: Iterator[list[Found]]) -> list[Found] | None:
+        if (batch := next(self._again, None)) is not None:
+            return batch
+        return None if len(self._deferred) > MOST_DEFERRED else next(new, None)
+
+    def _is_done(self, worker: Worker, reply: Reply, batch: _UnderWay) -> bool:
+        """Answer a question; whether the batch is prepared."""
+        if isinstance(reply, Question):
+            with uninterrupted():
+                answer, batch.claims = self._claims.answer(reply)
+            worker.ask(answer)
+            return False
+        batch.ready = reply
+        return True
+
+    def _commit(self, committing: Committing) -> None:
+        """Begin to make the oldest batch visible, if it is ready."""
+        ready = self._under_way[0].ready
+        if isinstance(ready, Broken):
+            raise ready.error
+        if ready is not None:
+            self._committed = self._under_way.popleft()  # from here on rows may name its files
+            committing.begin(ready.items)
+
+    def _told(self, outcomes: list[Outcome]) -> list[Outcome]:
+        """What became of all files of the batch that was committed."""
+        batch = self._committed
+        assert batch is not None
+        assert isinstance(batch.ready, Prepared)
+        self._claims.release(batch.claims)
+        self._deferred += batch.ready.deferred
+        return batch.ready.outcomes + outcomes

@@ -2,11 +2,13 @@
 
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from archive.database.engine import Database
 from archive.index.record import Duplicates
 from archive.lifecycle.evict import Disks
+from archive.lifecycle.importing.batch import Item
 from archive.lifecycle.reconcile import GRACE_SECONDS
 from archive.registry.model import Area
 from archive.storage.local import LocalArea
@@ -41,6 +43,12 @@ class Task:
     def relative(self, found: Found) -> str:
         """The path of a file below the area's folder."""
         return found.path[len(self.root) + 1 :]
+
+    def discard(self, items: Iterable[Item]) -> None:
+        """Leave no trace of the copies of items that no row names; raises DiskFailed."""
+        for item in items:
+            if item.is_copy and item.record.path is not None:
+                self.files.unlink(item.record.path)
 
     def disks(self) -> Disks | None:
         """What the area's quota looks at, if it does."""

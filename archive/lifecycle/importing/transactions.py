@@ -48,10 +48,6 @@ class Transactions:
             raise  # whether it was committed is not known: the files stay
         except (ArchiveError, AlreadyHeld, _IsGoing):
             return [self._commit_alone(item) for item in items]
-        finally:
-            for item in items:
-                if item.file is not None:
-                    item.file.close()
 
     def _has_quota(self) -> bool:
         """Whether each instance may have to make room for itself."""
@@ -87,14 +83,19 @@ class Transactions:
         try:
             self._write([item], is_again=True)
         except AlreadyHeld as held:
-            return item.outcome if held.is_this else item.but(Fate.HELD)
+            return item.outcome if held.is_this else self._without(item, Fate.HELD)
         except _IsGoing:
-            return item.but(Fate.SKIPPED, "its instance was removed, and it waits to be unlinked")
+            return self._without(item, Fate.SKIPPED, "its instance was removed, and it waits to be unlinked")
         except DatabaseFailed:
             raise
         except ArchiveError as error:
-            return item.but(Fate.BAD, sentence(error))
+            return self._without(item, Fate.BAD, sentence(error))
         return item.outcome
+
+    def _without(self, item: Item, fate: Fate, reason: str = "") -> Outcome:
+        """What became of an item that is not stored: nothing is left of a copy."""
+        self._task.discard([item])
+        return item.but(fate, reason)
 
     def _write(self, items: Sequence[Item], *, is_again: bool = False) -> None:
         """One transaction; raises AlreadyHeld, _IsGoing or an ArchiveError, and then nothing has happened."""
@@ -157,7 +158,7 @@ class Transactions:
         """As for a store: a first attempt may have gone through, its answer been lost, and its row replaced since."""
         for item in items:
             path = item.record.path
-            if item.file is None or path is None:
+            if not item.is_copy or path is None:
                 continue
             if not self._task.files.has(path) or remove.is_queued(connection, self._task.area.pk, path):
                 raise AlreadyHeld(path, is_this=True)

@@ -1,6 +1,7 @@
 """header.py: what the scan finds, where it stops, and what it refuses."""
 
 import mmap
+import pickle
 import struct
 import zlib
 from pathlib import Path
@@ -46,6 +47,24 @@ ITEM_START = b"\xfe\xff\x00\xe0\xff\xff\xff\xff"
 ITEM_END = b"\xfe\xff\x0d\xe0\x00\x00\x00\x00"
 SEQUENCE_END = b"\xfe\xff\xdd\xe0\x00\x00\x00\x00"
 PATIENT_ID = element(0x00100020, "LO", b"P1", EXPLICIT)
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES)
+def test_a_header_that_is_detached_says_the_same_elsewhere_without_the_pixels(syntax: str) -> None:
+    pixels = Element(0x7FE00010, "OW", bytes(100_000))
+    header = scan(encode((*ELEMENTS[:-1], pixels), syntax), syntax, is_whole=True)
+
+    sent = pickle.dumps(header.detached())
+    there = pickle.loads(sent)
+
+    assert len(sent) < 2000
+    assert there.tags == header.tags
+    assert (there.character_sets, there.series_instance_uid) == (header.character_sets, header.series_instance_uid)
+    assert [there.text(tag) for tag in header.tags] == [header.text(tag) for tag in header.tags]
+    assert [there.rest(level) for level in Level] == [header.rest(level) for level in Level]
+    assert [item.raws(item.tags) for item in there.items(0x00400275)] == [
+        item.raws(item.tags) for item in header.items(0x00400275)
+    ]
 
 
 @pytest.mark.parametrize("syntax", SYNTAXES)
