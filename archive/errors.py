@@ -146,6 +146,10 @@ class Misconfigured(Refused):
     """What was asked of the configuration cannot be."""
 
 
+class NotPrivileged(Misconfigured):
+    """The system does not let us listen on this port."""
+
+
 # We tried and could not.
 
 
@@ -171,6 +175,10 @@ class UnreadableFile(Failed):
 
 class CannotConvert(Failed):
     """The instance cannot be converted to a transfer syntax that the peer accepts."""
+
+
+class NoContext(CannotConvert):
+    """The peer takes no instances of this SOP Class."""
 
 
 class DiskFailed(Failed):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from archive.dicom import convert, uids
 from archive.dimse.commands import CStoreRequest, CStoreResponse
 from archive.dimse.exchange import Exchange
-from archive.errors import CannotConvert, UnexpectedCommand
+from archive.errors import CannotConvert, NoContext, UnexpectedCommand
 from archive.storage.outgoing import PIECE_BYTES, Encoding, Outgoing
 from archive.upper_layer.proposal import Context, ExtendedNegotiation, ProposedContext, Role
 from archive.upper_layer.states import State
@@ -75,10 +75,6 @@ def portions(
 
 
 # What is sent
-
-
-class NoContext(CannotConvert):
-    """The peer takes no instances of this SOP Class."""
 
 
 class Sender:

@@ -15,11 +15,11 @@ from archive.cli.dcmtk.movescu_options import PROGRAM, Incoming, Movescu, decide
 from archive.cli.dcmtk.options import CommandLine
 from archive.cli.dcmtk.query_files import Asked
 from archive.cli.dcmtk.query_options import SOP_CLASSES
-from archive.cli.dcmtk.receiving import NotPrivileged, Sinks, Speaker, Words
+from archive.cli.dcmtk.receiving import Sinks, Speaker, Words
 from archive.dimse import status
 from archive.dimse.commands import CMoveRequest
 from archive.dimse.exchange import Exchange
-from archive.errors import Misconfigured
+from archive.errors import Misconfigured, NotPrivileged
 from archive.registry.acceptance import RANKS
 from archive.server.receiver import Receiver
 from archive.services import move_scu

@@ -15,7 +15,7 @@ from archive.cli.dcmtk.network_options import ProfileName
 from archive.cli.dcmtk.tls_options import TlsOptions
 from archive.dicom.modality_prefixes import prefix
 from archive.dimse.commands import CEchoRequest, CStoreRequest
-from archive.errors import ArchiveError, ConnectionLost, Misconfigured, PeerAborted, PeerError
+from archive.errors import ArchiveError, ConnectionLost, Misconfigured, NotPrivileged, PeerAborted, PeerError
 from archive.registry.acceptance import Acceptance
 from archive.server import inherited, listener
 from archive.server.inherited import Inherited
@@ -109,10 +109,6 @@ def connection_of_inetd() -> Inherited:
         return Inherited(connection=inherited.standard_input())
     except OSError:
         return Inherited()
-
-
-class NotPrivileged(Misconfigured):
-    """Only an administrator may listen there."""
 
 
 def listen(port: int, version: IpVersion) -> Inherited:

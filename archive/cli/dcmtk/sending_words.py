@@ -6,8 +6,7 @@ from archive.dicom.dcmtk_names import name_of
 from archive.dicom.modality_prefixes import prefix
 from archive.dimse import status
 from archive.dimse.commands import CStoreResponse
-from archive.errors import ArchiveError, CannotConvert, MissingUid
-from archive.services.store_scu import NoContext
+from archive.errors import ArchiveError, CannotConvert, MissingUid, NoContext
 from archive.storage.outgoing import Outgoing
 
 _SYNTAX_NAMES = {

@@ -8,8 +8,8 @@ import pytest
 from archive.dicom import uids
 from archive.dicom.transfer_syntax_presets import PROPOSE
 from archive.dimse.exchange import Exchange
-from archive.errors import CannotConvert
-from archive.services.store_scu import MAX_CONTEXTS, USUAL_SOP_CLASSES, NoContext, Sender, portions, syntax_lists
+from archive.errors import CannotConvert, NoContext
+from archive.services.store_scu import MAX_CONTEXTS, USUAL_SOP_CLASSES, Sender, portions, syntax_lists
 from archive.storage.outgoing import Encoding
 from archive.upper_layer.proposal import Context
 from archive.upper_layer.states import State
