@@ -62,6 +62,8 @@ def parse(line: str, *, uses_shell: bool) -> EventCommand:
     """The command of a line; raises Misconfigured for one that means something else than it says."""
     if not line.strip():
         raise Misconfigured("it is empty")
+    if "\0" in line:
+        raise Misconfigured("it holds a NUL, which no argument of a program can hold; leave it out")
     return ShellCommand.parse(line) if uses_shell else ProgramCommand.parse(line)
 
 

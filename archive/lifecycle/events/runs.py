@@ -106,12 +106,21 @@ class CommandRuns:
 
     def _work(self, run: Run | None) -> None:
         while run is not None:
-            process = _start(run)
-            self._started()
-            if process is not None:
-                _say_how_it_ended(run, process.wait())
-            run.over.set()
+            try:
+                self._run(run)
+            except Exception:  # its place, and whoever waits for it, must not be lost by that
+                log.exception("a command met a defect: %s", run)
+            finally:
+                run.over.set()
             run = self._next()
+
+    def _run(self, run: Run) -> None:
+        try:
+            process = _start(run)
+        finally:
+            self._started()
+        if process is not None:
+            _say_how_it_ended(run, process.wait())
 
     def _started(self) -> None:
         with self._change:

@@ -219,3 +219,14 @@ def test_one_that_fails_is_told(caplog: pytest.LogCaptureFixture, script: str, s
     assert ended(CommandRuns().begin(["/bin/sh", "-c", script]))
 
     assert [message.partition(":")[0] for message in caplog.messages] == ([said] if said else [])
+
+
+def test_one_that_nothing_can_start_gives_its_place_back(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    program, runs = recorder(tmp_path), CommandRuns(1)
+
+    assert ended(runs.begin([str(program), "a\0b"]))
+    assert ended(runs.begin([str(program), "next"]))
+    runs.wait_until_all_have_begun()
+
+    assert runs_of(program) == ["next"]
+    assert [message.partition(":")[0] for message in caplog.messages] == ["a command met a defect"]

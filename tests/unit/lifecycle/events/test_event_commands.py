@@ -124,6 +124,13 @@ def test_an_empty_line_is_a_mistake(line: str) -> None:
         parse(line, uses_shell=False)
 
 
+@pytest.mark.parametrize("uses_shell", [False, True])
+@pytest.mark.parametrize("line", ["x\0", "x 'a\0b'", "\0x #f"])
+def test_no_argument_holds_a_nul(line: str, uses_shell: bool) -> None:
+    with pytest.raises(Misconfigured, match="it holds a NUL"):
+        parse(line, uses_shell=uses_shell)
+
+
 @pytest.mark.parametrize("line", ["#a", "/bin/#c x", "'#p/#f' x", "#r"])
 def test_who_sends_chooses_no_program(line: str) -> None:
     with pytest.raises(Misconfigured, match="who sends would choose the program"):
