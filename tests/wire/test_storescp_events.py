@@ -194,6 +194,42 @@ def test_the_example_of_the_pages_works(tmp_path: Path) -> None:
     assert set(lines) == {f"{scp.folder}/study_{study_uid('A')}"}
 
 
+@pytest.mark.parametrize("option", ["-ss", "-su"])
+def test_what_comes_while_a_study_is_sent_on_is_sent_on_too(tmp_path: Path, option: str) -> None:
+    """By the script of the page; with `-ss` it has a folder of its own."""
+    script, sent, going = tmp_path / "do_something", tmp_path / "sent", tmp_path / "go"
+    with running(OURS, tmp_path, folder=tmp_path / "there") as there:
+        slow = tmp_path / "storescu"
+        slow.write_text(f"""#!/bin/sh
+            /usr/bin/storescu "$@" || exit 1
+            pwd >> {sent}
+            until [ -e {going} ]; do sleep 0.01; done\n""")
+        slow.chmod(0o755)
+        script.write_text(
+            _script_of_the_page().replace("/usr/bin/storescu", str(slow)).replace("11112", str(there.port))
+        )
+        script.chmod(0o755)
+        with running(OURS, tmp_path, option, "study", "-tos", "0", "-xcs", f"{script} #p") as scp:
+            send(scp, small("A", 1))
+            assert becomes_true(sent.exists)
+            send(scp, small("A", 2))
+            if option == "-ss":
+                assert becomes_true(lambda: len(sent.read_text().split()) == 2)
+            going.touch()
+            assert becomes_true(lambda: list(scp.folder.iterdir()) == []), scp.process.output()
+        files = there.files()
+    folders = sent.read_text().split()
+
+    assert files == sorted(f"SC.{small('A', number).SOPInstanceUID}" for number in (1, 2))
+    assert (len(folders), len(set(folders))) == ((2, 2) if option == "-ss" else (2, 1))
+
+
+def _script_of_the_page() -> str:
+    page = Path(__file__).parents[2] / "docs/how-to/events.md"
+    (found,) = re.findall(r"```sh\n(#!/bin/sh\n# do_something.*?)```", page.read_text(), re.DOTALL)
+    return found
+
+
 # What is received, and by whom
 
 
@@ -337,6 +373,31 @@ def test_a_study_that_was_moved_away_at_its_end_goes_on_in_a_new_folder(tmp_path
     moved = [path for path in (tmp_path / "done").rglob("*") if path.is_file()]
     assert len({path.parent for path in moved}) == len(moved) == 3
     assert [Path(file).name for file in files] == [f"SC.{small('C', 1).SOPInstanceUID}"]
+
+
+@pytest.mark.parametrize("ending", ["-rns", "-xcs"])
+def test_the_end_of_a_study_waits_for_the_commands_that_have_its_files(tmp_path: Path, ending: str) -> None:
+    going, found, ends = tmp_path / "go", tmp_path / "found", Record(tmp_path, "ends")
+    copy = f"until [ -e {going} ]; do sleep 0.01; done; cat #p/#f | wc -c >> {found}"
+    options = (
+        "-su",
+        "",
+        "--exec-shell",
+        "-xcr",
+        copy,
+        *((ending, f"{ends} #p; rm -r #p") if ending == "-xcs" else (ending,)),
+    )
+    with running(OURS, tmp_path, *options) as scp:
+        send(scp, small("A", 1), small("A", 2), small("B", 1))
+        send(scp, small("C", 1))  # a study that has ended holds no association up
+        names = [f"{study_uid('A')}/SC.{small('A', number).SOPInstanceUID}" for number in (1, 2)]
+        assert set(names) <= set(scp.files())
+        assert ends.lines() == []
+        going.touch()
+        assert becomes_true(lambda: found.exists() and len(found.read_text().split()) == 4)
+        assert becomes_true(lambda: not set(names) & set(scp.files()))
+
+    assert "0" not in found.read_text().split()
 
 
 def test_without_a_command_quiet_ends_the_folder_of_a_study(tmp_path: Path) -> None:

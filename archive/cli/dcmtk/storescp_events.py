@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from archive.cli.dcmtk import receiving
@@ -67,14 +68,14 @@ class StoreEvents:
         named = frozenset().union(*(command.placeholders for command in both if command is not None))
         return {placeholder: _of_peer(find()) for placeholder, find in found.items() if placeholder in named}
 
-    def stored(self, sender: Values, path: Path | None) -> None:
-        """An instance has come; into this file, if it was kept."""
+    def stored(self, sender: Values, path: Path | None, study: Study | None) -> None:
+        """An instance has come; into this file and for this study, if it was kept and anybody asks for studies."""
         if self._on_reception is None:
             return
         values = dict(sender)
         if path is not None:
             values |= {"#p": receiving.shown(path.parent, self._folder), "#f": path.name}
-        self._run(self._on_reception, values, is_awaited=self._asked.is_synchronous)
+        self._await(self._runs.begin(self._on_reception.arguments(values), of=study), self._asked.is_synchronous)
 
     def study_of(self, path: Path, study_instance_uid: str) -> Study:
         """The study that a file belongs to."""
@@ -82,24 +83,30 @@ class StoreEvents:
         return Study(study_instance_uid, "" if subfolder == Path() else subfolder.as_posix())
 
     def end(self, ended: OpenStudy, *, is_awaited: bool) -> None:
-        """A study has ended: its files are renamed, and then the command is run."""
+        """A study has ended: its files are renamed, and then the command is run.
+
+        Neither comes before the commands are over that have its files, or that an end of the study before has run.
+        """
         if self._output is None:
             return
         study = ended.study
         self._output.sorting.ended(study.study_instance_uid)
-        if self._asked.renames:
-            renaming.rename_in_order(self._output.folder, study.subfolder, ended.modalities)
+        rename = partial(renaming.rename_in_order, self._output.folder, study.subfolder, ended.modalities)
         if self._on_end is not None:
-            folder = self._shown(study)
-            self._run(self._on_end, {**ended.sender, "#p": folder}, is_awaited=is_awaited)
+            arguments = self._on_end.arguments({**ended.sender, "#p": self._shown(study)})
+            run = self._runs.end(study, arguments, first=rename if self._asked.renames else None)
+            self._await(run, is_awaited)
+        elif self._asked.renames and self._on_reception is not None:
+            self._await(self._runs.end(study, first=rename), is_awaited)
+        elif self._asked.renames:
+            rename()
 
     def end_all(self, ended: list[OpenStudy]) -> None:
         """Studies that ended because an instance of another one has come."""
         for each in ended:
             self.end(each, is_awaited=self._asked.is_synchronous)
 
-    def _run(self, command: EventCommand, values: Values, *, is_awaited: bool) -> None:
-        run = self._runs.begin(command.arguments(values))
+    def _await(self, run: Run, is_awaited: bool) -> None:
         if is_awaited:
             run.over.wait()  # as long as it takes: that is what was asked for
 
@@ -122,13 +129,14 @@ class EventVisit:
         self._watch = events.watch
         self._sender = sender
         self._path: Path | None = None
+        self._study: Study | None = None
         self._ended: list[OpenStudy] = []  # by the instance that is being stored
         if self._watch is not None:
             self._watch.heard()
 
     def received(self, *, is_store: bool) -> None:
         """A request has come."""
-        self._path = None
+        self._path = self._study = None
         if self._watch is not None:
             if is_store:
                 self._watch.began(self)
@@ -139,14 +147,14 @@ class EventVisit:
         """An instance has its file."""
         self._path = path
         if self._watch is not None:
-            study = self._events.study_of(path, received.study_instance_uid)
+            study = self._study = self._events.study_of(path, received.study_instance_uid)
             modality = prefix(received.sop_class_uid, unknown="UNKNOWN")
             self._ended += self._watch.kept(self, study, path.name, modality, self._sender)
 
     def answered(self, *, is_taken: bool) -> None:
         """The response is sent."""
         if is_taken:
-            self._events.stored(self._sender, self._path)
+            self._events.stored(self._sender, self._path, self._study)
         self._end()
         if self._watch is not None:
             self._watch.over(self)

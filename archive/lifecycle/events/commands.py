@@ -2,7 +2,8 @@
 
 Pure. A line is read by the quoting rules of a shell (POSIX.1 XCU 2.2), and that is all of a shell that it needs: each
 value becomes part of one argument, whatever is in it. Where the administrator asks for a shell, the line stays as it
-is, and values are quoted as the place asks for at which they stand.
+is, and values are quoted as the place asks for at which they stand. Where that takes more than quotes to know, no value
+may stand.
 
 What a peer chose is never given as it came: it has no other characters than DCMTK's storescp (3.6.8 and later) gives to
 commands, and no `-` at its beginning, where it could be an option.
@@ -10,7 +11,7 @@ commands, and no `-` at its beginning, where it could be an option.
 
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -34,6 +35,10 @@ _OPERATORS = re.compile(r"[|&;<>()$`*?\[]")
 _BEGINNINGS = re.compile(r"~|[A-Za-z_][A-Za-z0-9_]*=")
 _EXPANSIONS = re.compile(r"(?<!\\)(?:\\\\)*([$`])")
 _ESCAPED_BETWEEN_QUOTES = re.compile(r"\\([$`\"\\])|\\\n")
+
+# In it, and behind it, only a whole parser of a shell knows which quotes are which: a substitution between double
+# quotes, and a here-document.
+_UNSURE = {"double": re.compile(r"(?<!\\)(?:\\\\)*(\$\(|`)"), "bare": re.compile("(<<)")}
 
 # Where a program may come from: nobody who sends may choose it.
 _NOT_IN_PROGRAMS = frozenset({"#f", "#a", "#c", "#r"})
@@ -62,6 +67,8 @@ def parse(line: str, *, uses_shell: bool) -> EventCommand:
     """The command of a line; raises Misconfigured for one that means something else than it says."""
     if not line.strip():
         raise Misconfigured("it is empty")
+    if "\0" in line:
+        raise Misconfigured("it holds a NUL, which no argument of a program can hold; leave it out")
     return ShellCommand.parse(line) if uses_shell else ProgramCommand.parse(line)
 
 
@@ -112,8 +119,10 @@ class ShellCommand:
 
     @classmethod
     def parse(cls, line: str) -> "ShellCommand":
-        """The line, whatever a shell makes of it; raises Misconfigured where a quote is open."""
-        return cls(tuple(_tokens(line)))
+        """The line, whatever a shell makes of it; raises Misconfigured where a quote is open, or unsure for a value."""
+        tokens = tuple(_tokens(line))
+        _refuse_unsure_values(tokens)
+        return cls(tokens)
 
     @property
     def placeholders(self) -> frozenset[str]:
@@ -157,6 +166,20 @@ def _placeholders(text: str) -> list[str]:
 def _filled(text: str, values: Values, quote: Callable[[str], str] = str) -> str:
     """Every placeholder of the text, and none of a value."""
     return _PLACEHOLDER.sub(lambda found: quote(values[found[0]]) if found[0] in values else found[0], text)
+
+
+def _refuse_unsure_values(tokens: Sequence[tuple[str, str]]) -> None:
+    sign = ""
+    for kind, text in tokens:
+        if not sign and kind in _UNSURE and (found := _UNSURE[kind].search(text)):
+            sign, text = found[1], text[found.end() :]
+        if sign and (behind := _placeholders(text)):
+            name = behind[0][1]
+            where = "<<" if sign == "<<" else f"{sign} between double quotes"
+            raise Misconfigured(
+                f"#{name} stands behind {where}, where it cannot be quoted safely; put it into a variable first: "
+                f'{name}=#{name}; ... "${name}"'
+            )
 
 
 def _quoted(kind: str, text: str, values: Values) -> str:

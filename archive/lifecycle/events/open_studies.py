@@ -36,6 +36,9 @@ class Study:
     subfolder: str
     """Below the output folder."""
 
+    def __str__(self) -> str:
+        return f"study {self.study_instance_uid} in {self.subfolder or '.'}"
+
 
 @dataclass(slots=True)
 class OpenStudy:

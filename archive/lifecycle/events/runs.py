@@ -1,5 +1,7 @@
 """Run commands beside everything else: so many at once, the others in line; each is waited for, so none is a zombie.
 
+What ends something, such as a study, comes when all is over that began of the same before. No thread waits for that.
+
 A command has the environment, the folder, the output and the process group of the receiver, as DCMTK's programs run
 theirs; nothing comes to its input, and no descriptor of ours goes with it. It is never ended by us: who knows how long
 it may take?
@@ -12,7 +14,7 @@ import shutil
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 
 from archive.lifecycle.events.commands import SHELL
@@ -22,8 +24,8 @@ log = logging.getLogger(__name__)
 # Processes: what comes in thousands, such as images, must not start thousands of them.
 MOST_AT_ONCE = 32
 
-# In line, some 500 bytes each. Beyond it whoever brings another one waits for room: commands that are slower than what
-# comes slow it down. Commands that never end must not hold it up for ever.
+# In line, or held until others are over, some 500 bytes each. Beyond it whoever brings another one waits for room:
+# commands that are slower than what comes slow it down. Commands that never end must not hold it up for ever.
 MOST_WAITING = 10_000
 WAIT_SECONDS = 30.0
 
@@ -43,9 +45,16 @@ class Run:
     arguments: tuple[str, ...]
     over: threading.Event = field(default_factory=threading.Event)
     """Set when it has ended, or when nothing will come of it."""
+    of: Hashable = None
+    """What it belongs to; None: nothing."""
+    first: Callable[[], None] | None = None
+    """What is done before the command. Without arguments that is all."""
+    awaits: set["Run"] = field(default_factory=set["Run"], repr=False)
+    """What must be over before it."""
+    awaited_by: "Run | None" = field(default=None, repr=False)
 
     def __str__(self) -> str:
-        return shlex.join(self.arguments)
+        return shlex.join(self.arguments) or f"the end of {self.of}"
 
 
 class CommandRuns:
@@ -55,27 +64,65 @@ class CommandRuns:
         self._most_at_once = most_at_once
         self._most_waiting = most_waiting
         self._line: deque[Run] = deque()
+        self._held: dict[Run, None] = {}  # those that await others, in order
+        self._of: dict[Hashable, set[Run]] = {}  # those that are not over, without what is awaited already
         self._at_once = 0
         self._starting = 0  # of those at once, the ones that have no process yet
         self._is_closed = False
         self._change = threading.Condition()
 
-    def begin(self, arguments: Sequence[str], *, wait_seconds: float = WAIT_SECONDS) -> Run:
+    def begin(self, arguments: Sequence[str], *, of: Hashable = None, wait_seconds: float = WAIT_SECONDS) -> Run:
         """Run a command as soon as it may; where the line is full, it waits so long for room."""
-        run = Run(tuple(arguments))
+        return self._begin(Run(tuple(arguments), of=of), wait_seconds, is_end=False)
+
+    def end(
+        self,
+        of: Hashable,
+        arguments: Sequence[str] = (),
+        *,
+        first: Callable[[], None] | None = None,
+        wait_seconds: float = WAIT_SECONDS,
+    ) -> Run:
+        """The same when all is over that began of it before, an end of it too; `first` is done before the command."""
+        return self._begin(Run(tuple(arguments), of=of, first=first), wait_seconds, is_end=True)
+
+    def _begin(self, run: Run, wait_seconds: float, *, is_end: bool) -> Run:
         with self._change:
             if not self._change.wait_for(self._has_room, wait_seconds):
-                log.error("not run, because %d commands are in line already: %s", len(self._line), run)
+                log.error("not run, because %d commands are in line already: %s", self._waiting(), run)
                 run.over.set()
                 return run
             if self._is_closed:
                 run.over.set()
                 return run
-            if self._at_once == self._most_at_once:
-                self._line.append(run)
+            self._note(run, is_end=is_end)
+            if run.awaits:
+                self._held[run] = None
                 return run
-            self._at_once += 1
-            self._starting += 1
+            has_place = self._place(run)
+        if has_place:
+            self._start_thread(run)
+        return run
+
+    def _note(self, run: Run, *, is_end: bool) -> None:
+        if run.of is None:
+            return
+        if is_end:
+            run.awaits = self._of.pop(run.of, set())
+            for each in run.awaits:
+                each.awaited_by = run
+        self._of.setdefault(run.of, set()).add(run)
+
+    def _place(self, run: Run) -> bool:
+        """Whether it has a place; without one it stands in line."""
+        if self._at_once == self._most_at_once:
+            self._line.append(run)
+            return False
+        self._at_once += 1
+        self._starting += 1
+        return True
+
+    def _start_thread(self, run: Run) -> None:
         try:
             threading.Thread(target=self._work, args=(run,), name="command", daemon=True).start()
         except RuntimeError:  # the system has no thread for us
@@ -83,35 +130,69 @@ class CommandRuns:
             with self._change:
                 self._at_once -= 1
             self._started()
+            self._over(run)
+
+    def _over(self, run: Run) -> None:
+        """Let go of what awaited it alone."""
+        with self._change:
             run.over.set()
-        return run
+            found = self._of.get(run.of, set())
+            found.discard(run)
+            if not found:
+                self._of.pop(run.of, None)
+            next_one = run.awaited_by
+            if next_one is None or next_one not in self._held:
+                return
+            next_one.awaits.discard(run)
+            if next_one.awaits:
+                return
+            del self._held[next_one]
+            has_place = self._place(next_one)
+            self._change.notify_all()
+        if has_place:
+            self._start_thread(next_one)
 
     def wait_until_all_have_begun(self) -> None:
-        """Until no command is in line any more; they need not have ended."""
+        """Until no command is in line or held any more; they need not have ended."""
         with self._change:
-            self._change.wait_for(lambda: not self._line and not self._starting)
+            self._change.wait_for(lambda: not self._waiting() and not self._starting)
 
     def close(self) -> list[Run]:
-        """Begin no other command; those that are in line, and are not run. What runs goes on."""
+        """Begin no other command; those that are in line or held, and are not run. What runs goes on."""
         with self._change:
             self._is_closed = True
-            waiting = list(self._line)
+            waiting = [*self._line, *self._held]
             self._line.clear()
+            self._held.clear()
         for run in waiting:
             run.over.set()
         return waiting
 
     def _has_room(self) -> bool:
-        return len(self._line) < self._most_waiting
+        return self._waiting() < self._most_waiting
+
+    def _waiting(self) -> int:
+        return len(self._line) + len(self._held)
 
     def _work(self, run: Run | None) -> None:
         while run is not None:
-            process = _start(run)
-            self._started()
-            if process is not None:
-                _say_how_it_ended(run, process.wait())
-            run.over.set()
+            try:
+                self._run(run)
+            except Exception:  # its place, and whoever waits for it, must not be lost by that
+                log.exception("a command met a defect: %s", run)
+            finally:
+                self._over(run)
             run = self._next()
+
+    def _run(self, run: Run) -> None:
+        try:
+            if run.first is not None:
+                run.first()
+            process = _start(run) if run.arguments else None
+        finally:
+            self._started()
+        if process is not None:
+            _say_how_it_ended(run, process.wait())
 
     def _started(self) -> None:
         with self._change:

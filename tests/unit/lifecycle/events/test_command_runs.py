@@ -219,3 +219,99 @@ def test_one_that_fails_is_told(caplog: pytest.LogCaptureFixture, script: str, s
     assert ended(CommandRuns().begin(["/bin/sh", "-c", script]))
 
     assert [message.partition(":")[0] for message in caplog.messages] == ([said] if said else [])
+
+
+def test_one_that_nothing_can_start_gives_its_place_back(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    program, runs = recorder(tmp_path), CommandRuns(1)
+
+    assert ended(runs.begin([str(program), "a\0b"]))
+    assert ended(runs.begin([str(program), "next"]))
+    runs.wait_until_all_have_begun()
+
+    assert runs_of(program) == ["next"]
+    assert [message.partition(":")[0] for message in caplog.messages] == ["a command met a defect"]
+
+
+def test_an_end_comes_after_all_that_began_of_the_same_before(gate: Gate, tmp_path: Path) -> None:
+    program, runs = recorder(tmp_path), CommandRuns()
+    begun = [runs.begin(gate.command(name), of="A") for name in "ab"]
+    assert becomes_true(lambda: len(gate.names()) == 2)
+    done: list[list[str]] = []
+
+    end = runs.end("A", [str(program), "end"], first=lambda: done.append(runs_of(program)))
+    assert ended(runs.end("B", [str(program), "other"]))
+    assert ended(runs.begin([str(program), "none's"]))
+
+    assert not end.over.is_set()
+    assert done == []
+    gate.open(2)
+    assert ended(end)
+    assert all(run.over.is_set() for run in begun)
+    assert runs_of(program) == ["other", "none's", "end"]
+    assert done == [["other", "none's"]]
+
+
+@pytest.mark.parametrize("most_at_once", [1, 2, 32])
+def test_ends_of_the_same_come_one_after_the_other(gate: Gate, tmp_path: Path, most_at_once: int) -> None:
+    runs = CommandRuns(most_at_once)
+    ends = [runs.end("A", gate.command(str(number))) for number in range(4)]
+
+    for number in range(4):
+        assert becomes_true(lambda number=number: gate.names() == list("0123")[: number + 1])
+        assert len(descendants(os.getpid())) == 1
+        gate.open(1)
+        assert ended(ends[number])
+    assert runs.close() == []
+
+
+def test_what_comes_after_an_end_does_not_wait_for_it(gate: Gate, tmp_path: Path) -> None:
+    program, runs = recorder(tmp_path), CommandRuns()
+    end = runs.end("A", gate.command("end"))
+
+    assert ended(runs.begin([str(program), "goes on"], of="A"))
+    assert not end.over.is_set()
+
+
+def test_an_end_may_have_no_command(gate: Gate) -> None:
+    runs, done = CommandRuns(), list[str]()
+    runs.begin(gate.command("a"), of="A")
+    end = runs.end("A", first=lambda: done.append("end"))
+    assert done == []
+
+    gate.open(1)
+
+    assert ended(end)
+    assert done == ["end"]
+
+
+def test_a_defect_before_its_command_keeps_no_other_end_waiting(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    program, runs = recorder(tmp_path), CommandRuns(1)
+
+    def fail() -> None:
+        raise ValueError("a defect")
+
+    ends = [runs.end("A", [str(program), name], first=first) for name, first in (("1", fail), ("2", None))]
+
+    assert all(ended(run) for run in ends)
+    assert runs_of(program) == ["2"]
+    assert caplog.messages == [f"a command met a defect: {program} 1"]
+
+
+def test_what_is_held_has_its_bound_and_is_not_run_when_it_is_closed(
+    gate: Gate, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    program, runs = recorder(tmp_path), CommandRuns(most_waiting=1)
+    running = runs.begin(gate.command("runs"), of="A")
+    held = runs.end("A", [str(program), "held"])
+
+    lost = runs.end("A", [str(program), "lost"], wait_seconds=0.01)
+
+    assert lost.over.is_set()
+    assert caplog.messages == [f"not run, because 1 commands are in line already: {program} lost"]
+    assert runs.close() == [held]
+    gate.open(1)
+    assert ended(running)
+    assert held.over.is_set()
+    assert runs_of(program) == []

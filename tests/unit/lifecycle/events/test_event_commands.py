@@ -1,5 +1,7 @@
 """commands.py: what a line with placeholders makes of values, and which lines are no command."""
 
+import subprocess
+
 import pytest
 
 from archive.errors import Misconfigured
@@ -122,6 +124,57 @@ def test_an_open_quote_is_a_mistake(line: str, uses_shell: bool) -> None:
 def test_an_empty_line_is_a_mistake(line: str) -> None:
     with pytest.raises(Misconfigured, match="it is empty"):
         parse(line, uses_shell=False)
+
+
+@pytest.mark.parametrize(
+    "line, said",
+    [
+        ('x "$(y #a)"', "#a stands behind $( between double quotes"),
+        ('x "$(y "#a")"', "#a stands behind $( between double quotes"),
+        ("x \"$(y '#a')\"", "#a stands behind $( between double quotes"),
+        ('x "`y #f`"', "#f stands behind ` between double quotes"),
+        (r'x "\\$(y)" #p', "#p stands behind $( between double quotes"),
+        ("cat <<E\n#r\nE", "#r stands behind <<"),
+    ],
+)
+def test_where_only_a_shell_knows_the_quotes_no_value_stands(line: str, said: str) -> None:
+    with pytest.raises(Misconfigured) as refused:
+        parse(line, uses_shell=True)
+
+    name = said[1]
+    assert str(refused.value) == (
+        f'{said}, where it cannot be quoted safely; put it into a variable first: {name}=#{name}; ... "${name}"'
+    )
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'a=#a; printf "%s|" "$(printf %s "$a")"',
+        'a=#a; printf "%s|" "`printf %s "$a"`"',
+        'a=#a; printf "%s|" "$(cat <<E\n$a\nE\n)"',
+        'printf "%s|" "#a$(true)"',
+        'printf "%s|" $(true "#a") "#a"',
+        r'printf "%s|" "#a" | sed "s/\$(x)\`//"',
+    ],
+)
+@pytest.mark.parametrize("value", ["A -o x", "$(id)", "`'\"", "a  b *"])
+def test_elsewhere_it_is_one_word_to_a_real_shell(line: str, value: str) -> None:
+    command = parse(line, uses_shell=True).arguments({"#a": value})
+
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == f"{value}|"
+
+
+@pytest.mark.parametrize("line", ['x "$(y)"', 'x "`y`"', "x <<E\nE"])
+def test_without_values_a_shell_is_left_alone(line: str) -> None:
+    assert shell_line(line) == line
+
+
+@pytest.mark.parametrize("uses_shell", [False, True])
+@pytest.mark.parametrize("line", ["x\0", "x 'a\0b'", "\0x #f"])
+def test_no_argument_holds_a_nul(line: str, uses_shell: bool) -> None:
+    with pytest.raises(Misconfigured, match="it holds a NUL"):
+        parse(line, uses_shell=uses_shell)
 
 
 @pytest.mark.parametrize("line", ["#a", "/bin/#c x", "'#p/#f' x", "#r"])
