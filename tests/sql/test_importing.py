@@ -2,6 +2,7 @@
 
 import errno
 import os
+import signal
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -23,7 +24,7 @@ from archive.errors import DiskFailed, Misconfigured, OutOfResources
 from archive.index import remove
 from archive.index.tables import deletions, disagreements, evictions, instances, studies
 from archive.lifecycle import importing
-from archive.lifecycle.importing import Fate, Outcome, run, workers
+from archive.lifecycle.importing import Fate, Outcome, preparation, run, workers
 from archive.lifecycle.importing import batch as batches
 from archive.lifecycle.importing.transactions import Transactions
 from archive.lifecycle.retrieve import Holdings
@@ -494,6 +495,53 @@ def test_an_import_that_is_closed_in_the_middle_leaves_nothing_behind_and_goes_o
     assert fates(take_in(founded, folder)) == {"held": 3, "stored": 57}
     assert len(founded.files()) == 60
     shelf.assert_sound()
+
+
+def test_an_interrupt_comes_when_all_that_was_taken_in_is_told(
+    founded: FoundedArchive, shelf: Shelf, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "BATCH", 3)
+    told: list[Outcome] = []
+    for number in range(60):
+        put(folder, f"{number}", instance(number=number))
+
+    def count(outcome: Outcome) -> None:
+        if len(told) == 4:
+            signal.raise_signal(signal.SIGINT)
+        told.append(outcome)
+
+    with pytest.raises(KeyboardInterrupt):
+        for outcome in importing.import_files(founded.database, founded.area, founded.data, [folder]):
+            count(outcome)
+
+    assert 4 < len(told) < 60
+    assert len(founded.files()) == len(shelf.rows(instances)) == len(told)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert fates(take_in(founded, folder)) == {"held": len(told), "stored": 60 - len(told)}
+
+
+def test_an_interrupt_leaves_no_copy_of_the_batch_that_is_at_hand(
+    founded: FoundedArchive, shelf: Shelf, folder: Path, monkeypatch: pytest.MonkeyPatch, cores: int
+) -> None:
+    """Nor are the rest of its files copied, by the process that runs the import."""
+    for number in range(20):
+        put(folder, f"{number:02}", instance(number=number))
+    copy, copied = preparation.Preparation._copy, list[str]()
+    ours = os.getpid()
+
+    def interrupted(this: preparation.Preparation, candidate: Any, file: Any) -> None:
+        copy(this, candidate, file)
+        copied.append(candidate.found.path)
+        if len(copied) == 3:
+            os.kill(ours, signal.SIGINT)
+
+    monkeypatch.setattr(preparation.Preparation, "_copy", interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        take_in(founded, folder)
+
+    assert len(copied) == (3 if cores == 1 else 0)
+    assert len(founded.files()) == len(shelf.rows(instances)) < 20
 
 
 def test_a_batch_that_fails_as_a_whole_is_stored_one_by_one(

@@ -9,7 +9,7 @@ from archive.lifecycle.importing import workers
 from archive.lifecycle.importing.batch import Broken, Prepared, Question, Reply, batches
 from archive.lifecycle.importing.claims import Claims
 from archive.lifecycle.importing.committing import Committing
-from archive.lifecycle.importing.interrupts import uninterrupted
+from archive.lifecycle.importing.interrupts import Interrupts
 from archive.lifecycle.importing.outcome import Outcome
 from archive.lifecycle.importing.task import Task
 from archive.lifecycle.importing.workers import Alone, Crew, Processes, Worker
@@ -37,13 +37,21 @@ class Import:
     def __init__(self, task: Task) -> None:
         self._task = task
         self._claims = Claims(task)
+        self._interrupts = Interrupts()
         self._under_way: deque[_UnderWay] = deque()
         self._committed: _UnderWay | None = None
         self._deferred: list[Found] = []
         self._again: Iterator[list[Found]] = iter(())
 
     def run(self, found: Iterable[Found]) -> Generator[Outcome, None, None]:
-        """Take in what was found; what became of each. Close it where it is not run to its end."""
+        """Take in what was found; what became of each. Close it where it is not run to its end.
+
+        Ctrl-C is raised by the generator alone, and when all that is done was told; never in whoever counts that.
+        """
+        with self._interrupts:
+            yield from self._run(found)
+
+    def _run(self, found: Iterable[Found]) -> Iterator[Outcome]:
         new = batches(found)
         first = list(islice(new, 2))
         new = chain(first, new)
@@ -72,13 +80,14 @@ class Import:
         number = workers.number_of_processes()
         if number > 1 and number_of_batches > 1:
             return Processes(self._task, number, alarm)
-        return Alone(self._task, alarm)
+        return Alone(self._task, alarm, lambda: not self._interrupts.has_come)
 
     def _all(self, crew: Crew, committing: Committing, new: Iterator[list[Found]]) -> Iterator[Outcome]:
         """What had to wait, then what is new: until all is told, or too much has to wait."""
         idle, busy = crew.workers, dict[Worker, _UnderWay]()
         most = MOST_FOR_EACH_WORKER * len(idle)
         while True:
+            self._interrupts.raise_if_come()
             while idle and len(self._under_way) < most and (batch := self._next(new)):
                 worker = idle.pop()
                 busy[worker] = _UnderWay()
@@ -103,8 +112,7 @@ class Import:
     def _is_done(self, worker: Worker, reply: Reply, batch: _UnderWay) -> bool:
         """Answer a question; whether the batch is prepared."""
         if isinstance(reply, Question):
-            with uninterrupted():
-                answer, batch.claims = self._claims.answer(reply)
+            answer, batch.claims = self._claims.answer(reply)
             worker.ask(answer)
             return False
         batch.ready = reply
