@@ -54,7 +54,7 @@ def test_an_import_says_what_it_did_and_names_what_it_could_not(
     (folder / "letter.txt").unlink()
     last = run("import", folder)
 
-    assert "ARCHIVE: 4 files would be taken in" in would.out
+    assert "ARCHIVE: 3 files would be taken in (27.1 kB), 1 held already, 1 skipped, 1 bad." in would.out
     assert did.out.splitlines()[:-1] == [
         f"{folder}/letter.txt: bad: This is not a DICOM file",
         f"{folder}/link: skipped: a symbolic link is not followed",

@@ -3,7 +3,7 @@
 import errno
 import os
 import signal
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -226,6 +226,45 @@ def test_of_many_copies_of_a_file_one_is_taken_in(
     assert fates(take_in(founded, folder)) == {"stored": 2, "held": 18}
     assert len(founded.files()) == len(shelf.rows(instances)) == 2
     shelf.assert_sound()
+
+
+@pytest.mark.parametrize(
+    "policy, batch",
+    [("replace", 64), ("keep", 64), ("reject", 64), ("keep", 1), ("reject", 1)],  # others replace in any order
+)
+def test_a_dry_run_tells_of_several_files_of_an_instance_what_the_import_then_does(
+    founded: FoundedArchive, shelf: Shelf, folder: Path, monkeypatch: pytest.MonkeyPatch, policy: str, batch: int
+) -> None:
+    monkeypatch.setattr(batches, "BATCH", batch)
+    set_area(founded, duplicates=policy)
+    founded.store(instance(number=9, PatientComments="held"))
+    for name, (number, comment) in {
+        "00": (1, "one"),
+        "01": (1, "one"),
+        "02": (1, "two"),
+        "03": (1, "two"),
+        "04": (2, "one"),
+        "05": (9, "held"),
+        "06": (9, "other"),
+        "07": (9, "other"),
+    }.items():
+        put(folder, name, instance(number=number, PatientComments=comment, side_pixels=LARGE_SIDE_PIXELS))
+        os.utime(folder / name, ns=(int(name) + 1, int(name) + 1))
+    put(folder, "05", instance(number=9, PatientComments="held"))
+
+    would = take_in(founded, folder, is_dry_run=True)
+    assert len(shelf.rows(instances)) == 1
+    did = take_in(founded, folder)
+
+    assert fates(would) == fates(did)
+    assert (
+        fates(did)
+        == {
+            "replace": {"stored": 4, "held": 4},
+            "keep": {"stored": 2, "held": 6},
+            "reject": {"stored": 2, "held": 2, "bad": 4},
+        }[policy]
+    )
 
 
 def test_bare_data_sets_get_file_meta_information(founded: FoundedArchive, shelf: Shelf, folder: Path) -> None:
@@ -510,9 +549,9 @@ def test_an_interrupt_comes_when_all_that_was_taken_in_is_told(
             signal.raise_signal(signal.SIGINT)
         told.append(outcome)
 
+    outcomes = importing.import_files(founded.database, founded.area, founded.data, [folder])
     with pytest.raises(KeyboardInterrupt):
-        for outcome in importing.import_files(founded.database, founded.area, founded.data, [folder]):
-            count(outcome)
+        deque(map(count, outcomes))
 
     assert 4 < len(told) < 60
     assert len(founded.files()) == len(shelf.rows(instances)) == len(told)

@@ -33,6 +33,8 @@ class Known(NamedTuple):
     """What the area holds of it."""
     content: bytes | None
     """All that is held, where it has no file yet."""
+    would_be_held: Found | None
+    """In a dry run: the file of it that the area would hold by now, instead of what it holds."""
 
 
 class Answer(NamedTuple):
@@ -67,6 +69,8 @@ class Prepared(NamedTuple):
     items: list[Item]
     outcomes: list[Outcome]
     deferred: list[Found]
+    would_be_held: dict[str, Found]
+    """In a dry run: what would be stored, by SOP Instance UID."""
 
 
 class Broken(NamedTuple):

@@ -132,6 +132,6 @@ class Import:
         batch = self._committed
         assert batch is not None
         assert isinstance(batch.ready, Prepared)
-        self._claims.release(batch.claims)
+        self._claims.release(batch.claims, batch.ready.would_be_held)
         self._deferred += batch.ready.deferred
         return batch.ready.outcomes + outcomes
