@@ -138,6 +138,19 @@ def test_a_mistake_imports_nothing(run: Run, arguments: tuple[str, ...], sentenc
     assert sentence in said.error
 
 
+def test_a_name_that_cannot_be_looked_at_is_told_and_the_rest_is_taken_in(run: Run, folder: Path) -> None:
+    too_long = folder / ("x" * 300)
+
+    said = run("import", too_long, folder / "1.dcm" / "below", folder / "1.dcm", code=1)
+
+    assert said.out.splitlines()[:-1] == [
+        f"{too_long}: bad: File name too long",
+        f"{folder}/1.dcm/below: bad: Not a directory",
+    ]
+    assert said.out.splitlines()[-1].startswith("ARCHIVE: 1 file taken in")
+    assert said.error == ""
+
+
 def test_a_name_that_no_terminal_can_show_is_printed_all_the_same(run: Run, tmp_path: Path) -> None:
     strange = tmp_path / os.fsdecode(b"\xffstrange\n\x1b[31m")
     strange.write_text("no image")

@@ -54,7 +54,7 @@ def import_files(
     """
     if not files and not is_in_place:
         raise Misconfigured("Nothing to import; name files or folders, or say --in-place")
-    if missing := next((path for path in files if not path.exists()), None):
+    if missing := next(filter(_is_missing, files), None):
         raise Misconfigured(f"There is no file or folder {shown(str(missing))}")
     where = _area(archive, area)
     data = archive.settings.data_folder
@@ -127,6 +127,16 @@ def _noted(files: Sequence[Path], tally: _Tally, *, is_in_place: bool) -> dict[s
     """What is written down of an import."""
     named = [shown(os.path.abspath(file)) for file in files[:_MOST_NAMED]]  # noqa: PTH100 - links stay links
     return {"named": named, "number_named": len(files), "is_in_place": is_in_place, **tally.counts()}
+
+
+def _is_missing(path: Path) -> bool:
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return True
+    except OSError:  # there may be something; the import says why it cannot be read, and goes on with the others
+        return False
+    return False
 
 
 def _area(archive: Archive, name: str | None) -> Area:
