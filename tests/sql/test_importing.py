@@ -211,6 +211,9 @@ def test_files_of_the_same_length_are_not_taken_for_the_same(
 
     assert fates(take_in(founded, folder)) == {"stored": 1}
     assert b"TWO" in next(iter(fetched(founded).values()))
+    put(folder, "1", instance(PatientID="SIX", side_pixels=LARGE_SIDE_PIXELS))
+    os.utime(changed, ns=(1, 1))
+    assert fates(take_in(founded, folder)) == {"held": 1}, "of the same time, too, they are"
     shelf.assert_sound()
 
 
