@@ -74,13 +74,17 @@ def import_files(
                 tally.count(each)
     except KeyboardInterrupt:
         is_stopped = True
-    finally:  # what was taken in stays, whatever ended the import
-        if tally.numbers[Fate.STORED] and not is_dry_run:
-            noted = _noted(files, tally, is_in_place=is_in_place)
-            archive.write(lambda connection: audit.note(connection, "import", "area", where.name, after=noted))
-    outcome.tell(area=where.name, is_dry_run=is_dry_run, **tally.facts())
-    verb = "would be taken in" if is_dry_run else "taken in"
-    outcome.say(f"{where.name}: {tally.sentence(verb)}")
+    except Exception:
+        outcome.is_failure = True
+        raise
+    finally:  # what was taken in stays, and is told, whatever ended the import
+        outcome.tell(area=where.name, is_dry_run=is_dry_run, **tally.facts())
+        try:
+            outcome.say(f"{where.name}: {tally.sentence('would be taken in' if is_dry_run else 'taken in')}")
+        finally:
+            if tally.numbers[Fate.STORED] and not is_dry_run:
+                noted = _noted(files, tally, is_in_place=is_in_place)
+                archive.write(lambda connection: audit.note(connection, "import", "area", where.name, after=noted))
     if is_stopped:
         click.echo("Stopped; what was taken in stays, and the same command goes on from there.", err=True)
     outcome.is_failure = bool(tally.numbers[Fate.BAD]) or is_stopped
