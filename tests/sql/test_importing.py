@@ -231,6 +231,39 @@ def test_of_many_copies_of_a_file_one_is_taken_in(
     shelf.assert_sound()
 
 
+@pytest.mark.parametrize("policy, most_looks", [("replace", 3), ("keep", 1), ("reject", 1)])
+def test_each_of_many_files_of_one_instance_is_looked_at_a_few_times(
+    founded: FoundedArchive,
+    shelf: Shelf,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    policy: str,
+    most_looks: int,
+) -> None:
+    monkeypatch.setattr(workers, "number_of_processes", lambda: 1)  # where looks can be counted
+    monkeypatch.setattr(batches, "BATCH", 8)
+    monkeypatch.setattr(run, "MOST_DEFERRED", 10)
+    set_area(founded, duplicates=policy)
+    founded.store(instance())
+    for number in range(60):
+        put(folder, f"{number:02}", instance(PatientComments=f"file {number}"))
+    look, looks = preparation.look, list[str]()
+
+    def counted(found: Any, *rest: Any) -> Any:
+        looks.append(found.path)
+        return look(found, *rest)
+
+    monkeypatch.setattr(preparation, "look", counted)
+
+    outcomes = take_in(founded, folder)
+
+    told = {"replace": "stored", "keep": "held", "reject": "bad"}[policy]
+    assert fates(outcomes) == {told: 60}
+    assert 60 <= len(looks) <= 60 * most_looks
+    assert len(shelf.rows(instances)) == 1
+    shelf.assert_sound()
+
+
 @pytest.mark.parametrize(
     "policy, batch",
     [("replace", 64), ("keep", 64), ("reject", 64), ("keep", 1), ("reject", 1)],  # others replace in any order

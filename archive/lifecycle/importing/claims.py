@@ -35,6 +35,10 @@ class Claims:
         known = [Known(is_mine, *held.get(uid, _NOTHING), self._would_be_held.get(uid)) for uid, is_mine in asked]
         return Answer(known), mine
 
+    def has(self, uid: str) -> bool:
+        """Whether a batch under way has this instance."""
+        return uid in self._claimed
+
     def release(self, claims: Iterable[str], would_be_held: Mapping[str, Found]) -> None:
         """These instances can be seen in the area, or are not taken in: others may be at them.
 

@@ -12,7 +12,7 @@ from archive.index import rows
 from archive.index.record import Duplicates, Record
 from archive.lifecycle import evict
 from archive.lifecycle.importing import comparison
-from archive.lifecycle.importing.batch import Answer, Asked, Broken, Item, Known, Prepared, Question, Reply
+from archive.lifecycle.importing.batch import Answer, Asked, Broken, Deferred, Item, Known, Prepared, Question, Reply
 from archive.lifecycle.importing.candidates import Candidate, NotAnInstance, look
 from archive.lifecycle.importing.outcome import Fate, Outcome, sentence
 from archive.lifecycle.importing.task import Task
@@ -116,19 +116,16 @@ class Preparation:
             if not self._is_held(candidate, known):
                 if self._task.is_in_place:
                     self._require_ours(candidate)
-                if not known.is_claimed:
-                    prepared.deferred.append(found)
-                    return None
-                evict.require_room(
-                    self._task.area, found.size_bytes, self._task.disks(), is_written=self._task.is_in_place
-                )
-                if known.held is None and known.would_be_held is None:
-                    return self._task.duplicates
-                if known.would_be_held is None and comparison.is_lost(self._task.files, known):
-                    return Duplicates.REPLACE  # it heals the loss, whatever the policy
-                if self._task.duplicates is Duplicates.REPLACE:
-                    return self._task.duplicates
-                if self._task.duplicates is Duplicates.REJECT:
+                policy = self._policy(known)
+                if not known.is_held or policy is Duplicates.REPLACE:
+                    if not known.is_claimed:
+                        prepared.deferred.append(Deferred(candidate.sop_instance_uid, found))
+                        return None
+                    evict.require_room(
+                        self._task.area, found.size_bytes, self._task.disks(), is_written=self._task.is_in_place
+                    )
+                    return policy
+                if policy is Duplicates.REJECT:
                     raise DuplicateInstance("The area holds another file of this instance, and rejects this one")
                 reason = "the area keeps the other file of this instance that it holds"
         except NotAnInstance as other:
@@ -139,6 +136,11 @@ class Preparation:
             fate, reason = Fate.BAD, sentence(error)
         prepared.outcomes.append(Outcome(found.path, fate, found.size_bytes, reason))
         return None
+
+    def _policy(self, known: Known) -> Duplicates:
+        if known.would_be_held is None and comparison.is_lost(self._task.files, known):
+            return Duplicates.REPLACE  # it heals the loss, whatever the policy
+        return self._task.duplicates
 
     def _is_held(self, candidate: Candidate, known: Known) -> bool:
         task = self._task
