@@ -122,10 +122,11 @@ def test_an_import_that_is_interrupted_at_the_terminal_ends_with_a_sentence_and_
         1,
         "Stopped; what was taken in stays, and the same command goes on from there.\n",
     )
-    assert out.decode().startswith("ARCHIVE: ")
     wait_for_the_end_of(workers)
     taken_in = _rows(founded)
     assert 0 < taken_in < FILES
+    assert out.decode().startswith(f"ARCHIVE: {taken_in:,} files taken in")
+    assert len(founded.files()) == taken_in
     Shelf(founded.database, founded.area.pk).assert_sound()
     said = run("import", folder)
     assert said.out.startswith(f"ARCHIVE: {FILES - taken_in:,} files taken in")
