@@ -125,10 +125,21 @@ def test_every_archive_command_in_a_document_is_one_the_archive_takes(page: Path
     assert refused == []
 
 
+def parts_of(line: str) -> list[str]:
+    """The commands of a line of a shell; what is between quotes is no end of one."""
+    parts = [""]
+    for piece in re.split(r"""('[^']*'|"(?:\\.|[^"\\])*"|[;|&]+|\$\()""", line):
+        if piece == "$(" or re.fullmatch(r"[;|&]+", piece):
+            parts.append("")
+        else:
+            parts[-1] += piece
+    return parts
+
+
 def archive_commands(block: str) -> Iterator[list[str]]:
     """The words behind `archive` of every command line in a block, wherever in the line it stands."""
     for line in block.replace("\\\n", " ").splitlines():
-        for part in re.split(r"[;|&]+|\$\(", line):
+        for part in parts_of(line):
             if not re.search(rf"(?:^|[\s/]){cli.PROGRAM}(?:\s|$)", part):
                 continue
             words = shlex.split(part.lstrip("$ "), comments=True)
