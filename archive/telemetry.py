@@ -45,6 +45,8 @@ def _below(record: logging.LogRecord) -> Sequence[str]:
 
 # A peer's text may reach a line; none of it may look like another line, or speak to a terminal.
 _VISIBLE = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
+# Lines and paragraphs end with these, and text runs the other way.
+_VISIBLE |= {code: f"\\u{code:04x}" for code in (*range(0x2028, 0x202F), *range(0x2066, 0x206A))}
 
 
 class _Text(logging.Formatter):

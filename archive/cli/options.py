@@ -143,7 +143,12 @@ def with_outcome(command: Command) -> Command:
     @wraps(command)
     def run(archive: Archive, as_json: bool, **given: Any) -> None:
         outcome = Outcome(as_json)
-        command(archive, outcome, **given)
+        try:
+            command(archive, outcome, **given)
+        except Exception:
+            if outcome.is_failure:
+                outcome.end([properties(change) for change in archive.changes])
+            raise
         outcome.end([properties(change) for change in archive.changes])
         if outcome.is_failure:
             click.get_current_context().exit(FAILED)

@@ -24,7 +24,7 @@ class Outcome:
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
         self.is_failure = False
-        """Whether some of it could not be done, and the exit code says so."""
+        """Whether some of it could not be done, and the exit code says so; what was done is told, error or not."""
         self._told: dict[str, Any] = {}
 
     def say(self, sentence: str) -> None:

@@ -8,6 +8,7 @@ pixels are not ours to change: `CannotConvert`.
 `Walk` is also the plain lane of the header scan, which sends through it whatever its fast lane does not understand.
 """
 
+import itertools
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -39,6 +40,9 @@ from archive.dicom.uids import (
     Encoding,
     encoding_of,
 )
+
+# What is written is gathered up to this size before its first byte is sent; what is longer is sent as it comes.
+WHOLE_BYTES = 16 << 20
 
 CONVERTIBLE = frozenset(
     (
@@ -90,6 +94,20 @@ def convert(
     else:
         pieces = Walk(read, old, new).pieces()
     return deflated(pieces, deflate_level) if new.is_deflated else pieces
+
+
+def gathered(pieces: Iterable[bytes]) -> bytes | Iterator[bytes]:
+    """What is written, as a whole if it is short, so that what cannot be converted fails before anything is sent.
+
+    How much comes out is not told by what goes in: deflated data may be a thousand times as long as they were.
+    """
+    coming = iter(pieces)
+    whole = bytearray()
+    for piece in coming:
+        whole += piece
+        if len(whole) > WHOLE_BYTES:
+            return itertools.chain((bytes(whole),), coming)
+    return bytes(whole)
 
 
 def deflated(pieces: Iterable[bytes], level: int = DEFLATE_LEVEL) -> Iterator[bytes]:

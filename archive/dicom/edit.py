@@ -6,18 +6,30 @@ that has another one now goes, as it would be wrong (PS3.5 7.2).
 
 import struct
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from archive.dicom.elements import UNDEFINED_LENGTH, padded, vr_of
-from archive.dicom.positions import LONG_CODES, explicit, implicit, key_of, tag_of
+from archive.dicom.positions import LONG_CODES, Stop, explicit, implicit, key_of, tag_of
 
 _HEAD = struct.Struct("<IHH").unpack_from  # key, VR, 16-bit length
 _LENGTH = struct.Struct("<I")
 _SHORT_LENGTH = struct.Struct("<H")
 
 
-def edited(data_set: bytes, values: Mapping[int, str], *, is_implicit: bool) -> tuple[bytes, frozenset[int]]:
-    """`data_set`, or its beginning, with these values in ASCII, by tag; and the tags that it has no value of."""
-    positions = (implicit if is_implicit else explicit)(data_set, 0, len(data_set)).positions
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """A data set with other values, and the tags that it has no value of."""
+
+    data_set: bytes
+    missing: frozenset[int]
+    is_sure: bool
+    """Whether all elements before the pixels were seen, and each is there once: else some may keep their values."""
+
+
+def edited(data_set: bytes, values: Mapping[int, str], *, is_implicit: bool) -> Edited:
+    """`data_set`, or its beginning, with these values in ASCII, by tag."""
+    walked = (implicit if is_implicit else explicit)(data_set, 0, len(data_set))
+    positions = walked.positions
     pieces: list[tuple[int, int, bytes]] = []  # start, end, what comes in their place
     missing: set[int] = set()
     resized: set[int] = set()  # groups
@@ -38,7 +50,8 @@ def edited(data_set: bytes, values: Mapping[int, str], *, is_implicit: bool) -> 
             span = _span(data_set, position, is_implicit)
             if span is not None:
                 pieces.append((position, span[1], b""))
-    return _joined(data_set, pieces), frozenset(missing)
+    is_sure = walked.stop in (Stop.END, Stop.PIXELS) and not walked.has_repeats
+    return Edited(_joined(data_set, pieces), frozenset(missing), is_sure)
 
 
 def _span(data_set: bytes, position: int, is_implicit: bool) -> tuple[int, int, int] | None:

@@ -22,7 +22,7 @@ _REAL = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII)
 _INTEGER_VRS = frozenset(("IS", "SL", "SS", "SV", "UL", "US", "UV"))
 _REAL_VRS = frozenset(("DS", "FD", "FL"))
 # A terminal obeys these as it does an escape character; JSON leaves them as they are.
-_CONTROLS = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}
+_CONTROLS = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), *range(0x2028, 0x202F), *range(0x2066, 0x206A))}
 
 
 def text_of(data_set: Iterable[Node]) -> str:

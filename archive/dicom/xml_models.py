@@ -19,7 +19,9 @@ SHORT_DECLARATION = '<?xml version="1.0"?>'  # UTF-8, too (XML 1.0 4.3.3)
 _GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
 _COMPONENTS = ("FamilyName", "GivenName", "MiddleName", "NamePrefix", "NameSuffix")
 _NAMED = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;", "\n": "&#10;", "\r": "&#13;"}
-_SPECIAL = re.compile("[&<>\"'\n\r\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+_SPECIAL = re.compile(
+    "[&<>\"'\n\r\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
 
 
 def escaped(text: str) -> str:
@@ -27,9 +29,14 @@ def escaped(text: str) -> str:
     return _SPECIAL.sub(_reference, text)
 
 
+def _is_allowed(character: str) -> bool:
+    """Whether XML has it; what a terminal obeys, or what turns text around, is then written as a number."""
+    return "\x7f" <= character <= "\x9f" or "\u2028" <= character <= "\u2069"
+
+
 def _reference(found: re.Match[str]) -> str:
     character = found[0]
-    return _NAMED.get(character) or (f"&#{ord(character)};" if "\x7f" <= character <= "\x9f" else "\ufffd")
+    return _NAMED.get(character) or (f"&#{ord(character)};" if _is_allowed(character) else "\ufffd")
 
 
 # The Native DICOM Model.

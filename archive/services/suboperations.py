@@ -33,9 +33,6 @@ _FAILED_SOP_INSTANCE_UID_LIST = 0x00080058
 # Read from the disk and written to the network by one system call each.
 PIECE_BYTES = 1 << 20
 
-# An instance up to this size is converted before its first byte is sent, larger ones on the way.
-CONVERTED_WHOLE_BYTES = 16 << 20
-
 
 @dataclass(slots=True)
 class Progress:
@@ -187,8 +184,7 @@ class Sender:
         """What is sent; a conversion that fails must not fail in the middle of a message where that can be avoided."""
         if context.transfer_syntax == location.transfer_syntax_uid:
             return self._raw(stream)
-        converted = convert.convert(stream, location.transfer_syntax_uid, context.transfer_syntax)
-        return b"".join(converted) if location.size_bytes <= CONVERTED_WHOLE_BYTES else converted
+        return convert.gathered(convert.convert(stream, location.transfer_syntax_uid, context.transfer_syntax))
 
     def _raw(self, stream: BinaryIO) -> Iterator[memoryview]:
         """The rest of a file, piece by piece in one buffer; each piece is dead when the next is asked for."""

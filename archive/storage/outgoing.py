@@ -7,13 +7,16 @@ wherever the peer takes its transfer syntax.
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from archive.dicom import convert, part10, recognize, uids
 from archive.dicom.header import is_implicit_vr
 from archive.dicom.recognize import Recognized
 from archive.errors import MissingUid, NotDicom, UnreadableDataSet, UnreadableFile
 from archive.storage.sources import Source
+
+if TYPE_CHECKING:
+    from archive.dicom.edit import Edited
 
 Form = Literal["any", "file", "data set"]
 """What is read: DICOM files and bare data sets, DICOM files only (PS3.10 7), or bare data sets only."""
@@ -23,9 +26,6 @@ HEAD_BYTES = 65_536
 
 # Read from the disk and written to the network by one system call each.
 PIECE_BYTES = 1 << 20
-
-# A data set up to this size is converted before its first byte is sent, larger ones on the way.
-CONVERTED_WHOLE_BYTES = 16 << 20
 
 # Of a data set that has to be written in another form before its elements can be given other values.
 MOST_REWRITTEN_BYTES = 256 << 20
@@ -75,11 +75,21 @@ class Outgoing:
         encoding = uids.encoding_of(self.transfer_syntax_uid)
         from archive.dicom import edit  # few are sent otherwise than they are
 
-        changed = self._rewritten() if encoding.is_deflated or encoding.is_big_endian else self
-        is_implicit = is_implicit_vr(changed.head, encoding.is_implicit)
-        head, missing = edit.edited(changed.head, values, is_implicit=is_implicit)
+        if not (encoding.is_deflated or encoding.is_big_endian):
+            is_implicit = is_implicit_vr(self.head, encoding.is_implicit)
+            done = edit.edited(self.head, values, is_implicit=is_implicit)
+            if done.is_sure:
+                return self._with(done, values)
+        # What is odd, or has its elements far behind, is written in a form in which all of them are found.
+        rewritten = self._rewritten()
+        done = edit.edited(rewritten.head, values, is_implicit=False)
+        if not done.is_sure or _SOP_INSTANCE_UID in done.missing:
+            raise UnreadableDataSet("Its elements cannot be given other values")
+        return rewritten._with(done, values)
+
+    def _with(self, done: "Edited", values: Mapping[int, str]) -> "tuple[Outgoing, frozenset[int]]":
         sop_instance_uid = values.get(_SOP_INSTANCE_UID, self.sop_instance_uid)
-        return replace(changed, head=head, sop_instance_uid=sop_instance_uid), missing
+        return replace(self, head=done.data_set, sop_instance_uid=sop_instance_uid), done.missing
 
     def with_clean_uids(self) -> "Outgoing":
         """With NUL for the spaces that pad its UIDs, as PS3.5 9.1 has it."""
@@ -112,7 +122,7 @@ class Outgoing:
             pieces = convert.convert(
                 _Reader(self), self.transfer_syntax_uid, target_syntax, deflate_level=encoding.deflate_level
             )
-        return b"".join(pieces) if self.size_bytes <= CONVERTED_WHOLE_BYTES else pieces
+        return convert.gathered(pieces)
 
     def _with_old_vrs(self, target_syntax: str | None, deflate_level: int) -> Iterator[bytes]:
         from archive.dicom import normal  # few are sent so

@@ -54,7 +54,7 @@ def test_an_import_says_what_it_did_and_names_what_it_could_not(
     (folder / "letter.txt").unlink()
     last = run("import", folder)
 
-    assert "ARCHIVE: 4 files would be taken in" in would.out
+    assert "ARCHIVE: 3 files would be taken in (27.1 kB), 1 held already, 1 skipped, 1 bad." in would.out
     assert did.out.splitlines()[:-1] == [
         f"{folder}/letter.txt: bad: This is not a DICOM file",
         f"{folder}/link: skipped: a symbolic link is not followed",
@@ -136,6 +136,19 @@ def test_a_mistake_imports_nothing(run: Run, arguments: tuple[str, ...], sentenc
 
     assert (said.out, said.error.count("\n")) == ("", 1)
     assert sentence in said.error
+
+
+def test_a_name_that_cannot_be_looked_at_is_told_and_the_rest_is_taken_in(run: Run, folder: Path) -> None:
+    too_long = folder / ("x" * 300)
+
+    said = run("import", too_long, folder / "1.dcm" / "below", folder / "1.dcm", code=1)
+
+    assert said.out.splitlines()[:-1] == [
+        f"{too_long}: bad: File name too long",
+        f"{folder}/1.dcm/below: bad: Not a directory",
+    ]
+    assert said.out.splitlines()[-1].startswith("ARCHIVE: 1 file taken in")
+    assert said.error == ""
 
 
 def test_a_name_that_no_terminal_can_show_is_printed_all_the_same(run: Run, tmp_path: Path) -> None:

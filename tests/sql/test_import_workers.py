@@ -13,7 +13,9 @@ from archive.index.tables import instances
 from archive.lifecycle import importing
 from archive.lifecycle.importing import Fate, Outcome, preparation, workers
 from archive.lifecycle.importing import batch as batches
+from archive.lifecycle.importing.batch import Prepared
 from archive.lifecycle.importing.candidates import Candidate, NotAnInstance
+from archive.lifecycle.importing.channel import Channel
 from archive.storage.sources import Found
 from tests.fix_archive import FoundedArchive
 from tests.fix_instances import instance, part10_bytes
@@ -108,7 +110,7 @@ def test_an_import_ends_with_the_first_worker_that_is_killed_and_goes_on_when_it
             take_in(founded, folder, told=told)
 
     assert children_of(os.getpid()) <= before
-    assert len(shelf.rows(instances)) == stored(told)
+    assert len(founded.files()) == len(shelf.rows(instances)) == stored(told)
     assert_each_row_has_its_file(founded, shelf)
     again = take_in(founded, folder)
     assert stored(again) == FILES - stored(told)
@@ -170,6 +172,30 @@ def test_whoever_ends_an_import_early_leaves_neither_process_nor_copy(
     assert len(during) == 2
     assert children_of(os.getpid()) <= before
     assert len(founded.files()) == len(shelf.rows(instances)) > 0
+
+
+def test_an_interrupt_that_comes_with_a_reply_loses_no_copy(
+    founded: FoundedArchive, shelf: Shelf, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receive, told = Channel.receive, list[Outcome]()
+    number_prepared = 0
+
+    def interrupted(channel: Channel) -> Any:
+        nonlocal number_prepared
+        reply = receive(channel)
+        if isinstance(reply, Prepared):
+            number_prepared += 1
+            if number_prepared == 4:
+                signal.raise_signal(signal.SIGINT)
+        return reply
+
+    monkeypatch.setattr(Channel, "receive", interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        take_in(founded, folder, told=told)
+
+    assert len(founded.files()) == len(shelf.rows(instances)) == stored(told) < FILES
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_worker_has_nothing_open_of_what_its_parent_has(

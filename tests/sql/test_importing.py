@@ -2,7 +2,8 @@
 
 import errno
 import os
-from collections import Counter
+import signal
+from collections import Counter, deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +24,7 @@ from archive.errors import DiskFailed, Misconfigured, OutOfResources
 from archive.index import remove
 from archive.index.tables import deletions, disagreements, evictions, instances, studies
 from archive.lifecycle import importing
-from archive.lifecycle.importing import Fate, Outcome, run, workers
+from archive.lifecycle.importing import Fate, Outcome, preparation, run, workers
 from archive.lifecycle.importing import batch as batches
 from archive.lifecycle.importing.transactions import Transactions
 from archive.lifecycle.retrieve import Holdings
@@ -210,6 +211,9 @@ def test_files_of_the_same_length_are_not_taken_for_the_same(
 
     assert fates(take_in(founded, folder)) == {"stored": 1}
     assert b"TWO" in next(iter(fetched(founded).values()))
+    put(folder, "1", instance(PatientID="SIX", side_pixels=LARGE_SIDE_PIXELS))
+    os.utime(changed, ns=(1, 1))
+    assert fates(take_in(founded, folder)) == {"held": 1}, "of the same time, too, they are"
     shelf.assert_sound()
 
 
@@ -225,6 +229,78 @@ def test_of_many_copies_of_a_file_one_is_taken_in(
     assert fates(take_in(founded, folder)) == {"stored": 2, "held": 18}
     assert len(founded.files()) == len(shelf.rows(instances)) == 2
     shelf.assert_sound()
+
+
+@pytest.mark.parametrize("policy, most_looks", [("replace", 3), ("keep", 1), ("reject", 1)])
+def test_each_of_many_files_of_one_instance_is_looked_at_a_few_times(
+    founded: FoundedArchive,
+    shelf: Shelf,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    policy: str,
+    most_looks: int,
+) -> None:
+    monkeypatch.setattr(workers, "number_of_processes", lambda: 1)  # where looks can be counted
+    monkeypatch.setattr(batches, "BATCH", 8)
+    monkeypatch.setattr(run, "MOST_DEFERRED", 10)
+    set_area(founded, duplicates=policy)
+    founded.store(instance())
+    for number in range(60):
+        put(folder, f"{number:02}", instance(PatientComments=f"file {number}"))
+    look, looks = preparation.look, list[str]()
+
+    def counted(found: Any, *rest: Any) -> Any:
+        looks.append(found.path)
+        return look(found, *rest)
+
+    monkeypatch.setattr(preparation, "look", counted)
+
+    outcomes = take_in(founded, folder)
+
+    told = {"replace": "stored", "keep": "held", "reject": "bad"}[policy]
+    assert fates(outcomes) == {told: 60}
+    assert 60 <= len(looks) <= 60 * most_looks
+    assert len(shelf.rows(instances)) == 1
+    shelf.assert_sound()
+
+
+@pytest.mark.parametrize(
+    "policy, batch",
+    [("replace", 64), ("keep", 64), ("reject", 64), ("keep", 1), ("reject", 1)],  # others replace in any order
+)
+def test_a_dry_run_tells_of_several_files_of_an_instance_what_the_import_then_does(
+    founded: FoundedArchive, shelf: Shelf, folder: Path, monkeypatch: pytest.MonkeyPatch, policy: str, batch: int
+) -> None:
+    monkeypatch.setattr(batches, "BATCH", batch)
+    set_area(founded, duplicates=policy)
+    founded.store(instance(number=9, PatientComments="held"))
+    for name, (number, comment) in {
+        "00": (1, "one"),
+        "01": (1, "one"),
+        "02": (1, "two"),
+        "03": (1, "two"),
+        "04": (2, "one"),
+        "05": (9, "held"),
+        "06": (9, "other"),
+        "07": (9, "other"),
+    }.items():
+        put(folder, name, instance(number=number, PatientComments=comment, side_pixels=LARGE_SIDE_PIXELS))
+        os.utime(folder / name, ns=(int(name) + 1, int(name) + 1))
+    put(folder, "05", instance(number=9, PatientComments="held"))
+
+    would = take_in(founded, folder, is_dry_run=True)
+    assert len(shelf.rows(instances)) == 1
+    did = take_in(founded, folder)
+
+    assert fates(would) == fates(did)
+    assert (
+        fates(did)
+        == {
+            "replace": {"stored": 4, "held": 4},
+            "keep": {"stored": 2, "held": 6},
+            "reject": {"stored": 2, "held": 2, "bad": 4},
+        }[policy]
+    )
 
 
 def test_bare_data_sets_get_file_meta_information(founded: FoundedArchive, shelf: Shelf, folder: Path) -> None:
@@ -494,6 +570,53 @@ def test_an_import_that_is_closed_in_the_middle_leaves_nothing_behind_and_goes_o
     assert fates(take_in(founded, folder)) == {"held": 3, "stored": 57}
     assert len(founded.files()) == 60
     shelf.assert_sound()
+
+
+def test_an_interrupt_comes_when_all_that_was_taken_in_is_told(
+    founded: FoundedArchive, shelf: Shelf, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "BATCH", 3)
+    told: list[Outcome] = []
+    for number in range(60):
+        put(folder, f"{number}", instance(number=number))
+
+    def count(outcome: Outcome) -> None:
+        if len(told) == 4:
+            signal.raise_signal(signal.SIGINT)
+        told.append(outcome)
+
+    outcomes = importing.import_files(founded.database, founded.area, founded.data, [folder])
+    with pytest.raises(KeyboardInterrupt):
+        deque(map(count, outcomes))
+
+    assert 4 < len(told) < 60
+    assert len(founded.files()) == len(shelf.rows(instances)) == len(told)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert fates(take_in(founded, folder)) == {"held": len(told), "stored": 60 - len(told)}
+
+
+def test_an_interrupt_leaves_no_copy_of_the_batch_that_is_at_hand(
+    founded: FoundedArchive, shelf: Shelf, folder: Path, monkeypatch: pytest.MonkeyPatch, cores: int
+) -> None:
+    """Nor are the rest of its files copied, by the process that runs the import."""
+    for number in range(20):
+        put(folder, f"{number:02}", instance(number=number))
+    copy, copied = preparation.Preparation._copy, list[str]()
+    ours = os.getpid()
+
+    def interrupted(this: preparation.Preparation, candidate: Any, file: Any) -> None:
+        copy(this, candidate, file)
+        copied.append(candidate.found.path)
+        if len(copied) == 3:
+            os.kill(ours, signal.SIGINT)
+
+    monkeypatch.setattr(preparation.Preparation, "_copy", interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        take_in(founded, folder)
+
+    assert len(copied) == (3 if cores == 1 else 0)
+    assert len(founded.files()) == len(shelf.rows(instances)) < 20
 
 
 def test_a_batch_that_fails_as_a_whole_is_stored_one_by_one(

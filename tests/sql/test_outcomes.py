@@ -234,8 +234,9 @@ def test_an_import_leaves_a_note_of_what_was_named_and_how_much_came(
     }
 
 
-def test_an_import_that_fails_leaves_a_note_of_what_came_before(
-    run: Run, archive: FoundedArchive, work: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("as_json", [False, True])
+def test_an_import_that_fails_tells_and_notes_what_came_before(
+    run: Run, archive: FoundedArchive, work: Path, monkeypatch: pytest.MonkeyPatch, as_json: bool
 ) -> None:
     for number in (1, 2, 3):
         (work / f"{number}.dcm").write_bytes(part10_bytes(instance(number=number)))
@@ -250,9 +251,13 @@ def test_an_import_that_fails_leaves_a_note_of_what_came_before(
 
     monkeypatch.setattr(Transactions, "commit", failing)
 
-    said = run("import", "1.dcm", "2.dcm", "3.dcm", "--json", code=1)
+    said = run("import", "1.dcm", "2.dcm", "3.dcm", *(["--json"] if as_json else []), code=1)
 
-    assert said.out == ""
+    assert "/full" in said.error
+    if as_json:
+        assert (said.json["stored"], said.json["changes"]) == (2, [noted(log(run)[0])])
+    else:
+        assert said.out.startswith("ARCHIVE: 2 files taken in (18 kB), 0 held already")
     assert log(run)[0]["after"]["stored"] == len(Shelf(archive.database, archive.area.pk).rows(instances)) == 2
 
 

@@ -22,6 +22,13 @@ def said(style: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
     return capsys.readouterr().err.splitlines()
 
 
+def test_text_that_runs_the_other_way_is_made_visible(capsys: pytest.CaptureFixture[str]) -> None:
+    telemetry.set_up_sinks([Sink("debug", "brief")])
+    logging.getLogger("archive").warning("Doe\u202ennA^\u2066x\u2028y")
+
+    assert capsys.readouterr().err == "W: Doe\\u202ennA^\\u2066x\\u2028y\n"
+
+
 def test_a_line_is_a_letter_and_the_message(capsys: pytest.CaptureFixture[str]) -> None:
     lines = ["F: one\\x0aI: two", "E: three", "W: four", "I: five", "I: six", "I: se\\x1bven", "D: eight"]
 

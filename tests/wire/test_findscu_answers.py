@@ -260,6 +260,17 @@ def test_a_file_that_cannot_be_written_ends_with_2(tmp_path: Path) -> None:
     assert scp.ends == ["PeerAborted"]
 
 
+@pytest.mark.parametrize("kind", ["--json", "--xml"])
+def test_a_document_is_utf_8_whatever_the_terminal_has(tmp_path: Path, kind: str) -> None:
+    name = short(0x00080005, b"CS", b"ISO_IR 192") + short(0x00100010, b"PN", "Müller^日本 ".encode())
+    with scripted_scp(answering(name)) as scp:
+        ended = asked(OURS, tmp_path, scp.port, kind, "-k", "PatientName", environment={"PYTHONIOENCODING": "latin-1"})
+
+    assert ended.code == 0, ended
+    assert "Müller" in ended.out.decode()
+    assert "日本" in ended.out.decode()
+
+
 def test_answers_are_one_document_of_dicom_json(tmp_path: Path) -> None:
     with scripted_scp(answering(bytes_of(sample(), EXPLICIT), short(0x00100020, b"LO", b"2 "))) as scp:
         ended = asked(OURS, tmp_path, scp.port, "--json", "-k", "PatientID")

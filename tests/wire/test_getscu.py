@@ -391,6 +391,21 @@ def test_a_disk_that_is_full_is_answered_and_leaves_no_file(tmp_path: Path) -> N
     assert files_in(tmp_path) == [f"{prefix(SECONDARY_CAPTURE, unknown='')}.{small.SOPInstanceUID}"]
 
 
+@pytest.mark.parametrize("failed", [0, 1], ids=["the peer did not listen", "the peer counted it"])
+def test_an_instance_that_is_not_kept_is_an_error_even_if_the_peer_calls_it_a_success(
+    tmp_path: Path, failed: int
+) -> None:
+    def serve(asked: Asked) -> None:
+        if not failed:
+            asked.store(SECONDARY_CAPTURE, "1.2.3", encoded(instance()))
+        asked.answer(0x0000, completed=1, failed=failed, warning=0)
+
+    with retrieve_scp(serve) as scp:
+        ran = get(OURS, tmp_path, scp.port, *QUERY)
+
+    assert ran.code == 1
+
+
 def test_an_instance_of_other_uids_than_announced_is_refused(tmp_path: Path) -> None:
     statuses: list[int] = []
 

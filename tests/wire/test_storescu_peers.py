@@ -6,6 +6,7 @@ import signal
 import socket
 import struct
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -207,6 +208,42 @@ def test_a_peer_that_aborts_again_and_again_is_left_alone(tmp_path: Path) -> Non
     assert ran.code == 10, ran
     assert peer.associations == 5
     assert "E: 9 of 9 files were not sent" in ran.output
+
+
+def test_associations_that_break_leave_their_files_to_those_that_do_not(tmp_path: Path) -> None:
+    """One of four is served; the others are aborted, each time."""
+    paths = several(tmp_path, 40)
+    healthy: list[object] = []
+    has_broken = threading.Semaphore(0)
+
+    def answer(event: Any, before: int) -> int:
+        if not healthy:
+            healthy.append(event.assoc)
+            for _ in range(3):
+                has_broken.acquire(timeout=60)
+        if event.assoc is healthy[0]:
+            return 0
+        has_broken.release()
+        return _aborts(event, before)
+
+    with pynetdicom_scp(answer=answer) as peer:
+        ran = storescu("-nh", "--parallel", "4", "localhost", peer.port, *paths)
+
+    aborted = ran.output.count("E: Store Failed, file: ")
+    assert 3 <= aborted <= 15, ran  # five times at most for each of three associations
+    assert f"E: {aborted} of 40 files were not sent" in ran.output
+    assert ran.code == 10
+
+
+def test_a_folder_without_anything_to_be_sent_is_a_failure(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "notes.txt").write_text("no DICOM file")
+    (tmp_path / "folder" / "empty").write_bytes(b"")
+    with pynetdicom_scp() as peer:
+        ran = storescu("+sd", "localhost", peer.port, tmp_path / "folder")
+
+    assert ran.code == 1, ran
+    assert "F: no input files to be sent" in ran.output
 
 
 def test_a_peer_that_does_not_answer_is_left_after_the_time_that_is_given(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def import_files(
     """
     if not files and not is_in_place:
         raise Misconfigured("Nothing to import; name files or folders, or say --in-place")
-    if missing := next((path for path in files if not path.exists()), None):
+    if missing := next(filter(_is_missing, files), None):
         raise Misconfigured(f"There is no file or folder {shown(str(missing))}")
     where = _area(archive, area)
     data = archive.settings.data_folder
@@ -74,13 +74,17 @@ def import_files(
                 tally.count(each)
     except KeyboardInterrupt:
         is_stopped = True
-    finally:  # what was taken in stays, whatever ended the import
-        if tally.numbers[Fate.STORED] and not is_dry_run:
-            noted = _noted(files, tally, is_in_place=is_in_place)
-            archive.write(lambda connection: audit.note(connection, "import", "area", where.name, after=noted))
-    outcome.tell(area=where.name, is_dry_run=is_dry_run, **tally.facts())
-    verb = "would be taken in" if is_dry_run else "taken in"
-    outcome.say(f"{where.name}: {tally.sentence(verb)}")
+    except Exception:
+        outcome.is_failure = True
+        raise
+    finally:  # what was taken in stays, and is told, whatever ended the import
+        outcome.tell(area=where.name, is_dry_run=is_dry_run, **tally.facts())
+        try:
+            outcome.say(f"{where.name}: {tally.sentence('would be taken in' if is_dry_run else 'taken in')}")
+        finally:
+            if tally.numbers[Fate.STORED] and not is_dry_run:
+                noted = _noted(files, tally, is_in_place=is_in_place)
+                archive.write(lambda connection: audit.note(connection, "import", "area", where.name, after=noted))
     if is_stopped:
         click.echo("Stopped; what was taken in stays, and the same command goes on from there.", err=True)
     outcome.is_failure = bool(tally.numbers[Fate.BAD]) or is_stopped
@@ -127,6 +131,16 @@ def _noted(files: Sequence[Path], tally: _Tally, *, is_in_place: bool) -> dict[s
     """What is written down of an import."""
     named = [shown(os.path.abspath(file)) for file in files[:_MOST_NAMED]]  # noqa: PTH100 - links stay links
     return {"named": named, "number_named": len(files), "is_in_place": is_in_place, **tally.counts()}
+
+
+def _is_missing(path: Path) -> bool:
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return True
+    except OSError:  # there may be something; the import says why it cannot be read, and goes on with the others
+        return False
+    return False
 
 
 def _area(archive: Archive, name: str | None) -> Area:

@@ -50,27 +50,31 @@ def run(
 ) -> int:
     """Run `work`, or answer an exclusive option or a mistake; the exit code. `style` is one of telemetry's."""
     is_quiet = False
-    if not arguments and program.needs_parameters:
-        sys.stdout.write(program.help)
-        return OK
+    if sys.stdout is None:  # closed by who started us; what is printed goes nowhere
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - to the end of the process
     try:
+        if not arguments and program.needs_parameters:
+            return _print(program.help)
         given = program.parse(arguments)
         if given.has(general_options.HELP):
-            sys.stdout.write(program.help)
-            return OK
+            return _print(program.help)
         if given.has(general_options.VERSION):
-            sys.stdout.write(_version(program))
-            return OK
+            return _print(_version(program))
         for option, answer in (answers or {}).items():
             if given.has(option):
-                sys.stdout.write(f"{program.header}\n{answer()}")
-                return OK
+                return _print(f"{program.header}\n{answer()}")
         log = general_options.log(given, program.name, style=style)
         is_quiet = log.is_quiet
         _set_up(log)
         if given.has(general_options.ARGUMENTS):
             _say_arguments(program, given)
-        return work(given)
+        code = work(given)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # nobody reads on: `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        end_by(signal.SIGPIPE)
+        raise
     except Ended as ended:
         _log.critical("%s", ended)
         return ended.code
@@ -81,6 +85,13 @@ def run(
     except KeyboardInterrupt:
         end_by(signal.SIGINT)
         raise
+
+
+def _print(text: str) -> int:
+    """Answer at once; the exit code."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
+    return OK
 
 
 def end_by(number: int) -> None:

@@ -148,7 +148,7 @@ class _Json:
         self._count = 0
 
     def take(self, match: Match) -> str:
-        sys.stdout.write((",\n" if self._count else "\n") + json_model.text_of(match.nodes))
+        _print((",\n" if self._count else "\n") + json_model.text_of(match.nodes))
         self._count += 1
         return ""
 
@@ -157,7 +157,7 @@ class _NativeModels:
     """A document of models on standard output; its root is that of DCMTK's files of all responses."""
 
     def take(self, match: Match) -> str:
-        sys.stdout.write("".join(f"{line}\n" for line in xml_models.native(match.nodes)))
+        _print("".join(f"{line}\n" for line in xml_models.native(match.nodes)))
         return ""
 
 
@@ -165,12 +165,17 @@ class _NativeModels:
 def _document(kind: str) -> Iterator[Taker]:
     """A document that is well-formed however the association ends."""
     start, end = ("[", "\n]\n") if kind == "--json" else _XML_FRAME
-    sys.stdout.write(start)
+    _print(start)
     try:
         yield _Json() if kind == "--json" else _NativeModels()
     finally:
-        sys.stdout.write(end)
+        _print(end)
         sys.stdout.flush()
+
+
+def _print(text: str) -> None:
+    """In UTF-8, as JSON is and as the document says, whatever the terminal has."""
+    sys.stdout.buffer.write(text.encode())
 
 
 _XML_FRAME = (f'{xml_models.DECLARATION}\n<responses type="C-FIND">\n', "</responses>\n")

@@ -58,9 +58,14 @@ def ask(given: CommandLine) -> int:
         for _ in range(asked.repeats):
             answers = [_ask_for(identifier, asked, exchange, context, visit) for identifier in identifiers]
             _report(answers[-1])
-            if any(answer.response.status != status.SUCCESS for answer in answers):
+            if visit.refusals or any(map(_has_failed, answers)):
                 code = FAILED
     return code
+
+
+def _has_failed(answer: Answer) -> bool:
+    """Whether the peer says that something was not sent, by the status or by the count."""
+    return answer.response.status != status.SUCCESS or bool(answer.response.failed)
 
 
 def _ask_for(identifier: Asked, asked: Getscu, exchange: Exchange, context: Context, visit: Visit) -> Answer:

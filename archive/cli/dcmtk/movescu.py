@@ -138,7 +138,7 @@ def _ask_for(
 def _code_of(answer: Answer) -> int:
     match answer.response.status:
         case status.SUCCESS | status.CANCEL:
-            return OK
+            return CMOVE_WARNING if answer.response.failed else OK
         case status.RETRIEVE_SUB_OPERATIONS_FAILED_OR_WARNED:
             return CMOVE_WARNING
         case _:

@@ -14,7 +14,9 @@ from archive.cli.dcmtk.face import OK, end_by
 from archive.cli.dcmtk.network_options import ProfileName
 from archive.cli.dcmtk.tls_options import TlsOptions
 from archive.dicom.modality_prefixes import prefix
+from archive.dimse import status
 from archive.dimse.commands import CEchoRequest, CStoreRequest
+from archive.dimse.status import Category
 from archive.errors import ArchiveError, ConnectionLost, Misconfigured, NotPrivileged, PeerAborted, PeerError
 from archive.registry.acceptance import Acceptance
 from archive.server import inherited, listener
@@ -193,6 +195,8 @@ class Visit:
     folder: Path
     path: Path | None = None
     """Of the instance stored last; None where none has a file."""
+    refusals: int = 0
+    """Instances that were not kept."""
 
     def kept(self, received: Received, path: Path) -> None:
         """An instance has its file."""
@@ -214,6 +218,8 @@ class Visit:
 
     def answered(self, request: CStoreRequest, code: int, outcome: Outcome | None) -> None:
         """The response is sent."""
+        if status.category(code) is Category.FAILURE:
+            self.refusals += 1
         if outcome is Outcome.REPLACED and self.path is not None:
             log.warning("%s", self.words.replaced.format(file=self._shown(self.path)))
         if self.words.answer:

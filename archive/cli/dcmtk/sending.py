@@ -87,6 +87,7 @@ class Shipment:
     """What waits for another leg, by SOP Class."""
     is_halted: bool = False
     failures: int = 0
+    passed_over: int = 0
     _first_failure: tuple[int, int] | None = None  # number of the item, exit code
     _items: Iterator[Item] = field(default_factory=lambda: iter(()))
     _returned: list[Item] = field(default_factory=list)
@@ -136,6 +137,7 @@ class Shipment:
         """A file that a search found is none to be sent."""
         log.warning("ignoring file: %s: %s", item.path, sending_words.reason(error))
         with self._turn:
+            self.passed_over += 1
             self.advance(1)
 
     def missed(self, number: int, why: str) -> None:
@@ -151,12 +153,17 @@ class Shipment:
         self._count_failure(item.number, code)
 
     def _count_failure(self, number: int, code: int) -> None:
+        self._note_failure(number, code)
         with self._turn:
             self.failures += 1
+            self.advance(1)
+
+    def _note_failure(self, number: int, code: int) -> None:
+        """For the exit code; a break is none of a file."""
+        with self._turn:
             if self._first_failure is None or number < self._first_failure[0]:
                 self._first_failure = (number, code)
             self.is_halted = self.is_halted or self.asked.halts
-            self.advance(1)
 
     def fail_rest(self, code: int) -> None:
         """Nothing that is left can be sent."""
@@ -181,6 +188,11 @@ class Shipment:
     def carry(self, leg: Leg) -> None:
         """Send what a leg holds. Raises Ended where no association for it can be made."""
         self._items = iter(leg.items)
+        self._carry_side_by_side(leg)
+        if not self.is_halted:
+            self.fail_rest(FAILED)  # of associations that broke too often
+
+    def _carry_side_by_side(self, leg: Leg) -> None:
         if self.asked.parallel == 1:
             self._visit(leg, lambda: None)
             return
@@ -242,8 +254,7 @@ class Shipment:
                 self._broken(ended, carrier)
                 if self.is_halted or not self._has_more():
                     return
-        log.error("%d associations broke: the peer gets no more", MOST_BREAKS)
-        self.fail_rest(FAILED)
+        log.error("%d associations broke: there is no further one in their place", MOST_BREAKS)
 
     def _carry_by(self, carrier: "_Carrier", association: Association) -> None:
         with self._turn:
@@ -258,7 +269,7 @@ class Shipment:
         """An association broke, or could not be made again; a break with no file under way is a failure, too."""
         log.error("%s", ended)
         if carrier is None or carrier.is_between_files:
-            self._count_failure(_BEHIND_ALL, ended.code)
+            self._note_failure(_BEHIND_ALL, ended.code)
 
 
 def _nothing() -> None:

@@ -42,6 +42,8 @@ def send(given: CommandLine) -> int:
         _carry(shipment, legs)
     if shipment.failures and not asked.halts:
         log.error("%d of %d files were not sent", shipment.failures, len(items))
+    if shipment.passed_over == len(items):
+        raise Ended("no input files to be sent", FAILED)
     return shipment.exit_code
 
 

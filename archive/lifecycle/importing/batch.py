@@ -33,6 +33,12 @@ class Known(NamedTuple):
     """What the area holds of it."""
     content: bytes | None
     """All that is held, where it has no file yet."""
+    would_be_held: Found | None
+    """In a dry run: the file of it that the area would hold by now, instead of what it holds."""
+
+    @property
+    def is_held(self) -> bool:
+        return self.held is not None or self.would_be_held is not None
 
 
 class Answer(NamedTuple):
@@ -61,12 +67,21 @@ class Item(NamedTuple):
         return Outcome(self.found.path, fate, self.found.size_bytes, reason)
 
 
+class Deferred(NamedTuple):
+    """A file that has to wait for another one of its instance."""
+
+    sop_instance_uid: str
+    found: Found
+
+
 class Prepared(NamedTuple):
     """A batch of which only the transaction is missing."""
 
     items: list[Item]
     outcomes: list[Outcome]
-    deferred: list[Found]
+    deferred: list[Deferred]
+    would_be_held: dict[str, Found]
+    """In a dry run: what would be stored, by SOP Instance UID."""
 
 
 class Broken(NamedTuple):

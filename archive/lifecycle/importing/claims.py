@@ -4,7 +4,7 @@ An instance is claimed before it is looked for in the area, and until its transa
 only one is taken in at a time; the other one has to wait, and is looked at again.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from archive.database import transaction
@@ -13,6 +13,7 @@ from archive.index import locate, unfiled
 from archive.index.locate import Location
 from archive.lifecycle.importing.batch import Answer, Known, Question
 from archive.lifecycle.importing.task import Task
+from archive.storage.sources import Found
 
 _NOTHING = (None, None)
 
@@ -23,6 +24,7 @@ class Claims:
     def __init__(self, task: Task) -> None:
         self._task = task
         self._claimed: set[str] = set()
+        self._would_be_held: dict[str, Found] = {}
 
     def answer(self, question: Question) -> tuple[Answer, set[str]]:
         """What is known of these instances, and those of them that whoever asks has now; raises DatabaseFailed."""
@@ -30,10 +32,19 @@ class Claims:
         claimed = [self._claim(uid, mine) for uid in question.sop_instance_uids]
         held = self._held(set(question.sop_instance_uids))
         asked = zip(question.sop_instance_uids, claimed, strict=True)
-        return Answer([Known(is_mine, *held.get(uid, _NOTHING)) for uid, is_mine in asked]), mine
+        known = [Known(is_mine, *held.get(uid, _NOTHING), self._would_be_held.get(uid)) for uid, is_mine in asked]
+        return Answer(known), mine
 
-    def release(self, claims: Iterable[str]) -> None:
-        """These instances can be seen in the area, or are not taken in: others may be at them."""
+    def has(self, uid: str) -> bool:
+        """Whether a batch under way has this instance."""
+        return uid in self._claimed
+
+    def release(self, claims: Iterable[str], would_be_held: Mapping[str, Found]) -> None:
+        """These instances can be seen in the area, or are not taken in: others may be at them.
+
+        Those that a dry run would have stored cannot be seen there, and are remembered.
+        """
+        self._would_be_held |= would_be_held
         self._claimed.difference_update(claims)
 
     def _claim(self, uid: str, mine: set[str]) -> bool:

@@ -1,12 +1,15 @@
 """An instance that somebody brings, beside what the area holds of it. Everything here only reads."""
 
+from collections.abc import Iterable, Iterator
 from io import BytesIO
 from typing import BinaryIO
 
-from archive.errors import DataSetMismatch, UnreadableFile
+from archive.errors import ArchiveError, DataSetMismatch, UnreadableFile
 from archive.lifecycle.importing.batch import Known
-from archive.lifecycle.importing.candidates import Candidate
+from archive.lifecycle.importing.candidates import Candidate, NotAnInstance, look
+from archive.registry.model import Area
 from archive.storage.local import LocalArea
+from archive.storage.sources import Found
 
 _COMPARED_BYTES = 1 << 20  # at a time
 
@@ -29,9 +32,28 @@ def is_same(files: LocalArea, candidate: Candidate, known: Known) -> bool:
     try:
         with _opened(files, known) as stream:
             stream.seek(held.data_set_offset)
-            return _has_data_set(stream, candidate)
+            return _has_data_set(iter(lambda: stream.read(_COMPARED_BYTES), b""), candidate)
     except (UnreadableFile, OSError):
         return False
+
+
+def is_same_file(area: Area, candidate: Candidate, other: Found) -> bool:
+    """As `is_same`, with a file that the area would hold by now."""
+    try:
+        beside = look(other, area)
+    except (NotAnInstance, ArchiveError):  # it has changed since
+        return False
+    with beside.source:
+        if beside.recognized.transfer_syntax_uid != candidate.recognized.transfer_syntax_uid:
+            return False
+        if beside.data_set_bytes != candidate.data_set_bytes:
+            return False
+        if beside.source.modified_at_ns == candidate.source.modified_at_ns:
+            return True
+        try:
+            return _has_data_set(_data_set_of(beside), candidate)
+        except UnreadableFile:
+            return False
 
 
 def require_unchanged(candidate: Candidate, known: Known) -> None:
@@ -49,10 +71,17 @@ def _opened(files: LocalArea, known: Known) -> BinaryIO:
     return files.open(known.held.path)
 
 
-def _has_data_set(stream: BinaryIO, candidate: Candidate) -> bool:
-    """Whether a stream goes on with the data set of the candidate, to the end."""
+def _data_set_of(candidate: Candidate) -> Iterator[bytes]:
     position = candidate.recognized.data_set_offset
-    while piece := stream.read(_COMPARED_BYTES):
+    while piece := candidate.read(position, _COMPARED_BYTES):
+        yield piece
+        position += len(piece)
+
+
+def _has_data_set(pieces: Iterable[bytes], candidate: Candidate) -> bool:
+    """Whether these are the data set of the candidate, to the end."""
+    position = candidate.recognized.data_set_offset
+    for piece in pieces:
         if candidate.read(position, len(piece)) != piece:
             return False
         position += len(piece)

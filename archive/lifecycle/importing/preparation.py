@@ -12,7 +12,7 @@ from archive.index import rows
 from archive.index.record import Duplicates, Record
 from archive.lifecycle import evict
 from archive.lifecycle.importing import comparison
-from archive.lifecycle.importing.batch import Answer, Asked, Broken, Item, Known, Prepared, Question, Reply
+from archive.lifecycle.importing.batch import Answer, Asked, Broken, Deferred, Item, Known, Prepared, Question, Reply
 from archive.lifecycle.importing.candidates import Candidate, NotAnInstance, look
 from archive.lifecycle.importing.outcome import Fate, Outcome, sentence
 from archive.lifecycle.importing.task import Task
@@ -38,7 +38,7 @@ class Preparation:
         self._syncer = Syncer(SYNCING_THREADS)
         self._buffer = copying.new_buffer()
         self._candidates: list[Candidate] = []
-        self._prepared = Prepared([], [], [])
+        self._prepared = Prepared([], [], [], {})
 
     def handle(self, asked: Asked, is_wanted: Callable[[], bool]) -> Reply:
         """A batch is looked at; with the answer to what was asked about it, it is finished.
@@ -51,7 +51,7 @@ class Preparation:
             return Broken(error)
 
     def _look(self, batch: Sequence[Found]) -> Question:
-        self._prepared = Prepared([], [], [])
+        self._prepared = Prepared([], [], [], {})
         try:
             for found in batch:
                 if (candidate := self._candidate(found, self._prepared)) is not None:
@@ -113,22 +113,19 @@ class Preparation:
         found = candidate.found
         fate, reason = Fate.HELD, ""
         try:
-            if known.held is None or not self._is_held(candidate, known):
+            if not self._is_held(candidate, known):
                 if self._task.is_in_place:
                     self._require_ours(candidate)
-                if not known.is_claimed:
-                    prepared.deferred.append(found)
-                    return None
-                evict.require_room(
-                    self._task.area, found.size_bytes, self._task.disks(), is_written=self._task.is_in_place
-                )
-                if known.held is None:
-                    return self._task.duplicates
-                if comparison.is_lost(self._task.files, known):
-                    return Duplicates.REPLACE  # it heals the loss, whatever the policy
-                if self._task.duplicates is Duplicates.REPLACE:
-                    return self._task.duplicates
-                if self._task.duplicates is Duplicates.REJECT:
+                policy = self._policy(known)
+                if not known.is_held or policy is Duplicates.REPLACE:
+                    if not known.is_claimed:
+                        prepared.deferred.append(Deferred(candidate.sop_instance_uid, found))
+                        return None
+                    evict.require_room(
+                        self._task.area, found.size_bytes, self._task.disks(), is_written=self._task.is_in_place
+                    )
+                    return policy
+                if policy is Duplicates.REJECT:
                     raise DuplicateInstance("The area holds another file of this instance, and rejects this one")
                 reason = "the area keeps the other file of this instance that it holds"
         except NotAnInstance as other:
@@ -140,11 +137,18 @@ class Preparation:
         prepared.outcomes.append(Outcome(found.path, fate, found.size_bytes, reason))
         return None
 
+    def _policy(self, known: Known) -> Duplicates:
+        if known.would_be_held is None and comparison.is_lost(self._task.files, known):
+            return Duplicates.REPLACE  # it heals the loss, whatever the policy
+        return self._task.duplicates
+
     def _is_held(self, candidate: Candidate, known: Known) -> bool:
         task = self._task
         if task.is_in_place and known.held is not None and known.held.path == task.relative(candidate.found):
             comparison.require_unchanged(candidate, known)
             return True
+        if known.would_be_held is not None:
+            return comparison.is_same_file(task.area, candidate, known.would_be_held)
         return not comparison.is_lost(task.files, known) and comparison.is_same(task.files, candidate, known)
 
     def _require_ours(self, candidate: Candidate) -> None:
@@ -166,6 +170,7 @@ class Preparation:
         found = candidate.found
         if self._task.is_dry_run:
             prepared.outcomes.append(Outcome(found.path, Fate.STORED, found.size_bytes))
+            prepared.would_be_held[candidate.sop_instance_uid] = found
             return False
         file = None if self._task.is_in_place else self._task.files.create(is_durable=self._task.area.durable)
         try:

@@ -9,9 +9,10 @@ from archive.lifecycle.importing import workers
 from archive.lifecycle.importing.batch import Broken, Prepared, Question, Reply, batches
 from archive.lifecycle.importing.claims import Claims
 from archive.lifecycle.importing.committing import Committing
-from archive.lifecycle.importing.interrupts import uninterrupted
+from archive.lifecycle.importing.interrupts import Interrupts
 from archive.lifecycle.importing.outcome import Outcome
 from archive.lifecycle.importing.task import Task
+from archive.lifecycle.importing.waiting import Waiting
 from archive.lifecycle.importing.workers import Alone, Crew, Processes, Worker
 from archive.storage.sources import Found
 
@@ -19,7 +20,7 @@ from archive.storage.sources import Found
 # because an older one is not ready yet.
 MOST_FOR_EACH_WORKER = 3
 
-# Files that wait for another one of the same instance before they are looked at again.
+# Files that wait for another one of the same instance; beyond, no new ones are looked at.
 MOST_DEFERRED = 10_000
 
 
@@ -27,6 +28,8 @@ MOST_DEFERRED = 10_000
 class _UnderWay:
     """A batch between the folder and its transaction."""
 
+    again: set[str] = field(default_factory=set[str])
+    """The instances of its files, where they had to wait."""
     claims: set[str] = field(default_factory=set[str])
     ready: Prepared | Broken | None = None
 
@@ -37,13 +40,20 @@ class Import:
     def __init__(self, task: Task) -> None:
         self._task = task
         self._claims = Claims(task)
+        self._interrupts = Interrupts()
         self._under_way: deque[_UnderWay] = deque()
         self._committed: _UnderWay | None = None
-        self._deferred: list[Found] = []
-        self._again: Iterator[list[Found]] = iter(())
+        self._waiting = Waiting()
 
     def run(self, found: Iterable[Found]) -> Generator[Outcome, None, None]:
-        """Take in what was found; what became of each. Close it where it is not run to its end."""
+        """Take in what was found; what became of each. Close it where it is not run to its end.
+
+        Ctrl-C is raised by the generator alone, and when all that is done was told; never in whoever counts that.
+        """
+        with self._interrupts:
+            yield from self._run(found)
+
+    def _run(self, found: Iterable[Found]) -> Iterator[Outcome]:
         new = batches(found)
         first = list(islice(new, 2))
         new = chain(first, new)
@@ -52,9 +62,6 @@ class Import:
             crew = self._crew(len(first), committing.over)
             try:
                 yield from self._all(crew, committing, new)
-                while self._deferred:
-                    self._again, self._deferred = batches(self._deferred), []
-                    yield from self._all(crew, committing, new)
             except (Exception, KeyboardInterrupt):
                 if committing.is_busy:
                     yield from self._told(committing.last_outcomes())
@@ -72,18 +79,20 @@ class Import:
         number = workers.number_of_processes()
         if number > 1 and number_of_batches > 1:
             return Processes(self._task, number, alarm)
-        return Alone(self._task, alarm)
+        return Alone(self._task, alarm, lambda: not self._interrupts.has_come)
 
     def _all(self, crew: Crew, committing: Committing, new: Iterator[list[Found]]) -> Iterator[Outcome]:
-        """What had to wait, then what is new: until all is told, or too much has to wait."""
+        """What had to wait, then what is new, until all is told."""
         idle, busy = crew.workers, dict[Worker, _UnderWay]()
         most = MOST_FOR_EACH_WORKER * len(idle)
         while True:
+            self._interrupts.raise_if_come()
             while idle and len(self._under_way) < most and (batch := self._next(new)):
+                files, again = batch
                 worker = idle.pop()
-                busy[worker] = _UnderWay()
+                busy[worker] = _UnderWay(again)
                 self._under_way.append(busy[worker])
-                worker.ask(batch)
+                worker.ask(files)
             if self._under_way and not committing.is_busy:
                 self._commit(committing)
             if not self._under_way and not committing.is_busy:
@@ -95,16 +104,18 @@ class Import:
             if (outcomes := committing.outcomes()) is not None:
                 yield from self._told(outcomes)
 
-    def _next(self, new: Iterator[list[Found]]) -> list[Found] | None:
-        if (batch := next(self._again, None)) is not None:
+    def _next(self, new: Iterator[list[Found]]) -> tuple[list[Found], set[str]] | None:
+        """A batch, and the instances of those that had to wait."""
+        if (batch := self._waiting.next()) is not None:
             return batch
-        return None if len(self._deferred) > MOST_DEFERRED else next(new, None)
+        if len(self._waiting) > MOST_DEFERRED or (files := next(new, None)) is None:
+            return None
+        return files, set()
 
     def _is_done(self, worker: Worker, reply: Reply, batch: _UnderWay) -> bool:
         """Answer a question; whether the batch is prepared."""
         if isinstance(reply, Question):
-            with uninterrupted():
-                answer, batch.claims = self._claims.answer(reply)
+            answer, batch.claims = self._claims.answer(reply)
             worker.ask(answer)
             return False
         batch.ready = reply
@@ -124,6 +135,9 @@ class Import:
         batch = self._committed
         assert batch is not None
         assert isinstance(batch.ready, Prepared)
-        self._claims.release(batch.claims)
-        self._deferred += batch.ready.deferred
+        self._claims.release(batch.claims, batch.ready.would_be_held)
+        self._waiting.add(batch.ready.deferred)
+        self._waiting.end(batch.again)
+        done = {*batch.claims, *batch.again, *(each.sop_instance_uid for each in batch.ready.deferred)}
+        self._waiting.wake(uid for uid in done if not self._claims.has(uid))
         return batch.ready.outcomes + outcomes

@@ -11,7 +11,7 @@ import os
 import select
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn, Protocol
@@ -19,7 +19,7 @@ from typing import NoReturn, Protocol
 from archive.errors import ArchiveError, Failed
 from archive.lifecycle.importing.batch import Asked, Broken, Prepared, Reply
 from archive.lifecycle.importing.channel import Channel, Closed
-from archive.lifecycle.importing.interrupts import uninterrupted
+from archive.lifecycle.importing.interrupts import unseen_by_children
 from archive.lifecycle.importing.preparation import Preparation
 from archive.lifecycle.importing.task import Task
 
@@ -54,8 +54,11 @@ class Crew(Protocol):
         """Each of them."""
         ...
 
-    def replies(self) -> list[tuple[Worker, Reply]]:
-        """What those who were asked have come to; waits for one at least, or for the alarm."""
+    def replies(self) -> Iterator[tuple[Worker, Reply]]:
+        """What those who were asked have come to; waits for one at least, or for the alarm.
+
+        One after another, so that whatever ends this, those before are in the hands of the caller.
+        """
         ...
 
     def end(self) -> None:
@@ -66,8 +69,9 @@ class Crew(Protocol):
 class Alone:
     """No process more: each batch is prepared when its reply is asked for."""
 
-    def __init__(self, task: Task, alarm: int) -> None:
-        """The `alarm` is a descriptor that can be read when it goes off."""
+    def __init__(self, task: Task, alarm: int, is_wanted: Callable[[], bool]) -> None:
+        """The `alarm` is a descriptor that can be read when it goes off; `is_wanted` is as for a preparation."""
+        self._is_wanted = is_wanted
         self._preparation = Preparation(task)
         self._asked: Asked | None = None
         self._alarm = alarm
@@ -79,12 +83,12 @@ class Alone:
     def ask(self, asked: Asked) -> None:
         self._asked = asked
 
-    def replies(self) -> list[tuple[Worker, Reply]]:
+    def replies(self) -> Iterator[tuple[Worker, Reply]]:
         if self._asked is None:
             select.select([self._alarm], [], [])
-            return []
+            return
         asked, self._asked = self._asked, None
-        return [(self, self._preparation.handle(asked, lambda: True))]
+        yield self, self._preparation.handle(asked, self._is_wanted)
 
     def end(self) -> None:
         self._preparation.let_go()
@@ -112,11 +116,11 @@ class Processes:
     def workers(self) -> list[Worker]:
         return list(self._processes.values())
 
-    def replies(self) -> list[tuple[Worker, Reply]]:
+    def replies(self) -> Iterator[tuple[Worker, Reply]]:
         """Raises Failed where one was killed."""
         heard = [descriptor for descriptor, _ in self._answering.poll()]
-        ready = [self._processes[descriptor] for descriptor in heard if descriptor in self._processes]
-        return [(process, process.reply()) for process in ready]
+        for process in [self._processes[descriptor] for descriptor in heard if descriptor in self._processes]:
+            yield process, process.reply()
 
     def end(self) -> None:
         for process in self._processes.values():
@@ -153,11 +157,10 @@ class Process:
 
     def reply(self) -> Reply:
         """Receive what it sends, or raise Failed if it has ended."""
-        with uninterrupted():  # of half a reply, nobody would know which copies are to be discarded
-            try:
-                return self._channel.receive()
-            except Closed:
-                raise self._lost() from None
+        try:
+            return self._channel.receive()
+        except Closed:
+            raise self._lost() from None
 
     def dismiss(self) -> None:
         """No more is asked of it."""
@@ -191,7 +194,7 @@ class Process:
 def _forked(work: Callable[[], None], channel: Channel) -> int:
     """A process that does this work and ends; its number. Raises OSError."""
     # Ctrl-C goes to all processes of a terminal: what it ends is the import, and that ends its workers.
-    with uninterrupted(), warnings.catch_warnings():
+    with unseen_by_children(), warnings.catch_warnings():
         # Of threads, from Python 3.12 on: what they hold, such as a progress bar, a worker never asks for.
         warnings.simplefilter("ignore", DeprecationWarning)
         number = os.fork()

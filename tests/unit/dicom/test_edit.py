@@ -4,7 +4,7 @@ import pydicom
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from archive.dicom.edit import edited
+from archive.dicom.edit import Edited, edited
 from tests.fix_instances import encoded, instance
 from tests.wire.same_content import read
 
@@ -19,22 +19,21 @@ both_vrs = pytest.mark.parametrize(
 def test_a_value_of_another_length_leaves_all_else_as_it_was(syntax: str) -> None:
     before = encoded(instance(transfer_syntax=syntax, PatientName="A^B"))
 
-    after, missing = edited(
+    after = edited(
         before, {PATIENT_NAME: "Longer^Name", PATIENT_ID: "P1"}, is_implicit=syntax == ImplicitVRLittleEndian
     )
 
-    assert missing == frozenset()
     expected = encoded(instance(transfer_syntax=syntax, PatientName="Longer^Name", PatientID="P1"))
-    assert after == expected
+    assert after == Edited(expected, frozenset(), is_sure=True)
 
 
 @both_vrs
 def test_uids_are_padded_by_nul_and_text_by_a_space(syntax: str) -> None:
-    after, _ = edited(
+    after = edited(
         encoded(instance(transfer_syntax=syntax)),
         {INSTANCE_UID: "1.2", PATIENT_ID: "ABC"},
         is_implicit=syntax == ImplicitVRLittleEndian,
-    )
+    ).data_set
 
     assert b"1.2\0" in after
     assert b"ABC " in after
@@ -43,9 +42,9 @@ def test_uids_are_padded_by_nul_and_text_by_a_space(syntax: str) -> None:
 def test_what_is_not_there_is_named_and_not_added() -> None:
     before = encoded(instance(PatientName=None))
 
-    after, missing = edited(before, {PATIENT_NAME: "A^B"}, is_implicit=False)
+    after = edited(before, {PATIENT_NAME: "A^B"}, is_implicit=False)
 
-    assert (after, missing) == (before, frozenset({PATIENT_NAME}))
+    assert after == Edited(before, frozenset({PATIENT_NAME}), is_sure=True)
 
 
 def test_the_length_of_a_group_goes_where_it_would_be_wrong_and_stays_where_it_is_right() -> None:
@@ -56,7 +55,7 @@ def test_the_length_of_a_group_goes_where_it_would_be_wrong_and_stays_where_it_i
     at_10 = plain.index(b"\x10\x00\x10\x00PN")
     before = length_of_8 + plain[:at_10] + length_of_10 + plain[at_10:]
 
-    after, _ = edited(before, {PATIENT_NAME: "Somebody^Else^Entirely"}, is_implicit=False)
+    after = edited(before, {PATIENT_NAME: "Somebody^Else^Entirely"}, is_implicit=False).data_set
 
     assert after.startswith(length_of_8)
     assert length_of_10 not in after
@@ -68,7 +67,7 @@ def test_an_element_inside_a_sequence_is_another_one() -> None:
     item.PatientID = "INSIDE"
     before = encoded(instance(ReferencedStudySequence=[item]))
 
-    after, _ = edited(before, {PATIENT_ID: "NEW"}, is_implicit=False)
+    after = edited(before, {PATIENT_ID: "NEW"}, is_implicit=False).data_set
 
     changed = read(after, ExplicitVRLittleEndian)
     assert (changed.PatientID, changed.ReferencedStudySequence[0].PatientID) == ("NEW", "INSIDE")
@@ -78,6 +77,20 @@ def test_the_beginning_of_a_data_set_is_enough() -> None:
     before = encoded(instance())
     cut = len(before) - 1000
 
-    after, _ = edited(before[:cut], {PATIENT_ID: "Q"}, is_implicit=False)
+    after = edited(before[:cut], {PATIENT_ID: "Q"}, is_implicit=False).data_set
 
     assert after + before[cut:] == encoded(instance(PatientID="Q"))
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [b"\x09\x00\x10\x00??\x02\x00ab", b"\x10\x00\x20\x00LO\x04\x00ONE " * 2, b"\x09\x00\x10\x00UN\0\0\xff\xff\0\0"],
+    ids=["a VR that is none", "an element twice", "an element that goes on behind the beginning"],
+)
+def test_where_an_element_may_have_been_missed_it_is_not_sure(odd: bytes) -> None:
+    plain = encoded(instance(PatientID=None))
+    at_10 = plain.index(b"\x10\x00\x10\x00PN")
+    after_name = plain.index(b"\x10\x00", at_10 + 8)
+    at = after_name if odd.startswith(b"\x10") else at_10
+
+    assert not edited(plain[:at] + odd + plain[at:], {PATIENT_NAME: "A^B"}, is_implicit=False).is_sure

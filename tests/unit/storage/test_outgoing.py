@@ -1,6 +1,7 @@
 """Files that are to be sent: which are instances, and what goes out for them."""
 
 import os
+from contextlib import closing
 from io import BytesIO
 from pathlib import Path
 
@@ -15,8 +16,8 @@ from pydicom.uid import (
     JPEGBaseline8Bit,
 )
 
+from archive.dicom import convert
 from archive.errors import CannotConvert, MissingUid, NotDicom, UnreadableDataSet, UnreadableFile
-from archive.storage import outgoing
 from archive.storage.outgoing import PIECE_BYTES, Encoding, open_outgoing
 from tests.fix_instances import BUNDLED_FOLDER, CT_SAMPLE, ct, data_set_bytes, encoded, instance, part10_bytes, write
 from tests.wire.same_content import read, same_content
@@ -51,7 +52,7 @@ def test_uncompressed_data_sets_are_converted_into_each_other(tmp_path: Path, sy
 
 
 def test_a_long_data_set_is_converted_on_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outgoing, "CONVERTED_WHOLE_BYTES", 1000)
+    monkeypatch.setattr("archive.dicom.convert.WHOLE_BYTES", 1000)
     path = write(ct(), tmp_path)
 
     same_content(data_set_bytes(path), ExplicitVRLittleEndian, sent(path, ExplicitVRBigEndian), ExplicitVRBigEndian)
@@ -206,3 +207,33 @@ def test_uids_with_spaces_behind_them_are_told_and_cleaned(tmp_path: Path) -> No
     cleaned = opened.with_clean_uids()
     assert not cleaned.is_padded
     assert cleaned.head == opened.head.replace(b"1.2.345 ", b"1.2.345\0")
+
+
+def test_what_is_short_only_while_it_is_deflated_is_not_held_in_memory(tmp_path: Path) -> None:
+    """2 MB in the file are some hundred times as much: pieces come before all is written."""
+    bomb = instance(transfer_syntax=DeflatedExplicitVRLittleEndian, side_pixels=0)
+    bomb.Rows = bomb.Columns = 8192
+    bomb.add_new("PixelData", "OW", bytes(2 * convert.WHOLE_BYTES))
+    path = write(bomb, tmp_path)
+    assert path.stat().st_size < convert.WHOLE_BYTES // 50
+
+    with closing(open_outgoing(str(path))) as opened:
+        pieces = opened.data_set(ExplicitVRLittleEndian, Encoding(), memoryview(bytearray(PIECE_BYTES)))
+        assert not isinstance(pieces, bytes)
+        longest = max(map(len, pieces))
+
+    assert longest < convert.WHOLE_BYTES + (4 << 20)
+
+
+def test_what_may_keep_the_name_of_a_patient_is_not_sent_under_another_one(tmp_path: Path) -> None:
+    made = instance(PatientName="Real^Name")
+    raw = part10_bytes(made)
+    at = raw.index(b"\x10\x00\x10\x00PN")
+    path = tmp_path / "odd.dcm"
+    path.write_bytes(raw[:at] + b"\x09\x00\x10\x00LO\x04\x00MINE\x09\x00\x01\x10??\x02\x00ab" + raw[at:])
+
+    with (
+        closing(open_outgoing(str(path))) as opened,
+        pytest.raises(UnreadableDataSet, match="cannot be given other values"),
+    ):
+        opened.edited({0x00100010: "Nobody", 0x00080018: "1.2.3"})

@@ -1,6 +1,10 @@
 """face.py: help, version, mistakes and the log of a face; its exit codes."""
 
 import logging
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -143,3 +147,22 @@ def test_as_a_command_its_help_is_dcmtks(monkeypatch: pytest.MonkeyPatch) -> Non
     group = click.Group(commands=[FaceCommand("dcmqrscp")])
 
     assert CliRunner().invoke(group, ["dcmqrscp", "--help"], standalone_mode=False).output == PROGRAM.help
+
+
+def test_who_reads_no_further_ends_it_as_any_program() -> None:
+    """As `archive storescu --help | head -1`."""
+    reads, writes = os.pipe()
+    os.close(reads)
+    with os.fdopen(writes, "wb") as nobody:
+        ran = subprocess.run(
+            [sys.executable, "-m", "archive", "storescu", "--help"], stdout=nobody, stderr=subprocess.PIPE
+        )
+
+    assert (ran.returncode, ran.stderr) == (-signal.SIGPIPE, b"")
+
+
+def test_a_closed_standard_output_is_none_to_fail_at() -> None:
+    words = f"exec '{sys.executable}' -m archive storescu --help >&-"
+    ran = subprocess.run(["/bin/sh", "-c", words], stderr=subprocess.PIPE)
+
+    assert (ran.returncode, ran.stderr) == (0, b"")
