@@ -272,11 +272,11 @@ def test_a_folder_is_never_an_option(tmp_path: Path, record: Record) -> None:
     """The current folder is the output folder, and a study calls itself as an option is spelt."""
     made = small("A", 1, StudyInstanceUID="1.2.3")
     content = encoded(made).replace(b"1.2.3\0", b"-rf .\0")
-    port_of = ("/usr/bin/env", f"PYTHONPATH={Path.cwd()}")
     folder = tmp_path / "received"
     folder.mkdir()
+    there = ("/usr/bin/env", f"--chdir={folder}", f"PYTHONPATH={Path.cwd()}")  # options first: else a variable
     words = ("-od", ".", "-su", "", "-xs", "-xcr", f"{record} #p")
-    with running((*port_of, f"--chdir={folder}", *OURS), tmp_path, *words, folder=folder) as scp:
+    with running((*there, *OURS), tmp_path, *words, folder=folder) as scp:
         with associate(scp) as scu:
             assert scu.store(SECONDARY_CAPTURE, made.SOPInstanceUID, content).status == 0
             scu.release()

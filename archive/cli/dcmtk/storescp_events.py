@@ -68,14 +68,24 @@ class StoreEvents:
         named = frozenset().union(*(command.placeholders for command in both if command is not None))
         return {placeholder: _of_peer(find()) for placeholder, find in found.items() if placeholder in named}
 
-    def stored(self, sender: Values, path: Path | None, study: Study | None) -> None:
-        """An instance has come; into this file and for this study, if it was kept and anybody asks for studies."""
+    def stored(self, sender: Values, path: Path | None, expected: Run | None) -> None:
+        """An instance has come; into this file, if it was kept, and with the run that an end of its study awaits."""
         if self._on_reception is None:
             return
         values = dict(sender)
         if path is not None:
             values |= {"#p": receiving.shown(path.parent, self._folder), "#f": path.name}
-        self._await(self._runs.begin(self._on_reception.arguments(values), of=study), self._asked.is_synchronous)
+        self._await(
+            self._runs.begin(self._on_reception.arguments(values), expected=expected), self._asked.is_synchronous
+        )
+
+    def expect(self, study: Study) -> Run | None:
+        """A command for an instance of the study is to begin; None: there is no such command."""
+        return self._runs.expect(study) if self._on_reception is not None else None
+
+    def let_go(self, expected: Run) -> None:
+        """It will not begin."""
+        self._runs.let_go(expected)
 
     def study_of(self, path: Path, study_instance_uid: str) -> Study:
         """The study that a file belongs to."""
@@ -129,14 +139,14 @@ class EventVisit:
         self._watch = events.watch
         self._sender = sender
         self._path: Path | None = None
-        self._study: Study | None = None
+        self._expected: Run | None = None
         self._ended: list[OpenStudy] = []  # by the instance that is being stored
         if self._watch is not None:
             self._watch.heard()
 
     def received(self, *, is_store: bool) -> None:
         """A request has come."""
-        self._path = self._study = None
+        self._path = None
         if self._watch is not None:
             if is_store:
                 self._watch.began(self)
@@ -147,14 +157,16 @@ class EventVisit:
         """An instance has its file."""
         self._path = path
         if self._watch is not None:
-            study = self._study = self._events.study_of(path, received.study_instance_uid)
+            study = self._events.study_of(path, received.study_instance_uid)
+            self._expected = self._events.expect(study)  # before anybody else can end the study
             modality = prefix(received.sop_class_uid, unknown="UNKNOWN")
             self._ended += self._watch.kept(self, study, path.name, modality, self._sender)
 
     def answered(self, *, is_taken: bool) -> None:
         """The response is sent."""
         if is_taken:
-            self._events.stored(self._sender, self._path, self._study)
+            expected, self._expected = self._expected, None
+            self._events.stored(self._sender, self._path, expected)
         self._end()
         if self._watch is not None:
             self._watch.over(self)
@@ -166,6 +178,9 @@ class EventVisit:
         self._end()
 
     def _end(self) -> None:
+        if self._expected is not None:
+            self._events.let_go(self._expected)
+            self._expected = None
         ended, self._ended = self._ended, []
         self._events.end_all(ended)
 

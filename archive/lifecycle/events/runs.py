@@ -71,9 +71,18 @@ class CommandRuns:
         self._is_closed = False
         self._change = threading.Condition()
 
-    def begin(self, arguments: Sequence[str], *, of: Hashable = None, wait_seconds: float = WAIT_SECONDS) -> Run:
-        """Run a command as soon as it may; where the line is full, it waits so long for room."""
-        return self._begin(Run(tuple(arguments), of=of), wait_seconds, is_end=False)
+    def begin(
+        self,
+        arguments: Sequence[str],
+        *,
+        of: Hashable = None,
+        expected: Run | None = None,
+        wait_seconds: float = WAIT_SECONDS,
+    ) -> Run:
+        """Run a command as soon as it may, the one that was expected if so; a full line is waited for so long."""
+        run = expected or Run((), of=of)
+        run.arguments = tuple(arguments)
+        return self._begin(run, wait_seconds, is_noted=expected is not None)
 
     def end(
         self,
@@ -86,21 +95,32 @@ class CommandRuns:
         """The same when all is over that began of it before, an end of it too; `first` is done before the command."""
         return self._begin(Run(tuple(arguments), of=of, first=first), wait_seconds, is_end=True)
 
-    def _begin(self, run: Run, wait_seconds: float, *, is_end: bool) -> Run:
+    def expect(self, of: Hashable) -> Run:
+        """A command of it is still to begin, and an end waits for it: give this to `begin`, or to `let_go`."""
+        run = Run((), of=of)
         with self._change:
-            if not self._change.wait_for(self._has_room, wait_seconds):
+            self._note(run, is_end=False)
+        return run
+
+    def let_go(self, expected: Run) -> None:
+        """It will not begin."""
+        self._over(expected)
+
+    def _begin(self, run: Run, wait_seconds: float, *, is_end: bool = False, is_noted: bool = False) -> Run:
+        with self._change:
+            has_room = self._change.wait_for(self._has_room, wait_seconds)
+            if not has_room:
                 log.error("not run, because %d commands are in line already: %s", self._waiting(), run)
-                run.over.set()
-                return run
-            if self._is_closed:
-                run.over.set()
-                return run
-            self._note(run, is_end=is_end)
+            is_taken = has_room and not self._is_closed
+            if is_taken and not is_noted:
+                self._note(run, is_end=is_end)
             if run.awaits:
                 self._held[run] = None
                 return run
-            has_place = self._place(run)
-        if has_place:
+            has_place = is_taken and self._place(run)
+        if not is_taken:
+            self._over(run)
+        elif has_place:
             self._start_thread(run)
         return run
 

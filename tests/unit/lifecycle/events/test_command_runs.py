@@ -315,3 +315,34 @@ def test_what_is_held_has_its_bound_and_is_not_run_when_it_is_closed(
     assert ended(running)
     assert held.over.is_set()
     assert runs_of(program) == []
+
+
+@pytest.mark.parametrize("begins", [True, False])
+def test_an_end_waits_for_what_is_expected(gate: Gate, tmp_path: Path, begins: bool) -> None:
+    program, runs = recorder(tmp_path), CommandRuns()
+    expected = runs.expect("A")
+    end = runs.end("A", [str(program), "end"])
+    assert ended(runs.begin([str(program), "other"], of="B"))
+    assert not end.over.is_set()
+
+    if begins:
+        runs.begin(gate.command("begun"), expected=expected)
+        assert becomes_true(lambda: gate.names() == ["begun"])
+        assert not end.over.is_set()
+        gate.open(1)
+    else:
+        runs.let_go(expected)
+
+    assert ended(end)
+    assert runs_of(program) == ["other", "end"]
+
+
+def test_an_end_does_not_wait_for_what_was_expected_and_found_no_room(tmp_path: Path) -> None:
+    program, runs = recorder(tmp_path), CommandRuns(2, most_waiting=1)
+    expected = runs.expect("A")
+    end = runs.end("A", [str(program), "end"])
+
+    assert ended(runs.begin([str(program), "lost"], expected=expected, wait_seconds=0.01))
+
+    assert ended(end)
+    assert runs_of(program) == ["end"]
