@@ -24,6 +24,10 @@ from tests.wire.same_content import same_content
 from tests.wire.sending import several, sop_instance_uids, storescu
 from tests.wire.storage_scps import DCMTK, OURS, both, running, words_of
 
+# pynetdicom leaves its socket to be closed by whoever comes when a peer is gone at once. No socket of ours is in this
+# process: storescu runs in one of its own.
+pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
+
 CT, SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.7"
 COMPREHENSIVE_3D_SR = "1.2.840.10008.5.1.4.1.1.88.34"  # not among those that are proposed unless files need it
 JPEG = BUNDLED_FOLDER / "SC_rgb_jpeg_dcmtk.dcm"
