@@ -14,7 +14,8 @@ from archive.cli.dcmtk import network_options, sending_words
 from archive.cli.dcmtk.face import Ended
 from archive.cli.dcmtk.network_options import ProfileName
 from archive.cli.dcmtk.options import CommandLine
-from archive.cli.dcmtk.sending import FAILED, Item, Leg, Shipment
+from archive.cli.dcmtk.sending import Sending
+from archive.cli.dcmtk.shipment import FAILED, Item, Leg, Shipment
 from archive.cli.dcmtk.storescu_options import Files, Proposed, decide
 from archive.dicom import uids
 from archive.dicom.invention import Inventor
@@ -158,10 +159,11 @@ def _legs(proposed: Proposed, items: list[Item], shipment: Shipment) -> Iterator
 
 def _carry(shipment: Shipment, legs: Iterator[Leg]) -> None:
     """One leg after the other; raises Ended where there can be no association for the first one."""
+    sending = Sending(shipment)
     is_first = True
     for leg in legs:
         try:
-            shipment.carry(leg)
+            sending.carry(leg)
         except Ended as ended:
             if is_first:
                 raise
