@@ -4,7 +4,7 @@ For the commands that receive into a folder. Whoever calls, the same is agreed t
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
@@ -92,13 +92,13 @@ class Terms:
         is_stored = abstract_syntax in uids.STORAGE_SOP_CLASSES or (self.is_promiscuous and is_unheard_of)
         return self.ranks if is_stored else None
 
-    def _roles(self, request: Proposal):
+    def _roles(self, request: Proposal) -> Iterator[Role]:
         if self.profile is not None:
             for each in request.roles:
                 scu, scp = self.profile.roles.get(each.sop_class_uid, SCU_ONLY)
                 yield Role(each.sop_class_uid, each.scu and scu, each.scp and scp)
 
-    def _extended(self, request: Proposal):
+    def _extended(self, request: Proposal) -> Iterator[ExtendedNegotiation]:
         if self.profile is not None:
             for each in request.extended:
                 if each.sop_class_uid in self.profile.extensions:

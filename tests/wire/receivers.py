@@ -11,7 +11,7 @@ from pynetdicom import evt
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.presentation import AllStoragePresentationContexts
 
-from tests.wire.raw_messages import EXPLICIT, IMPLICIT
+from tests.wire.raw_messages import EXPLICIT, IMPLICIT, SECONDS
 
 ALL_SYNTAXES = (EXPLICIT, IMPLICIT)
 
@@ -49,6 +49,14 @@ class Destination:
     proposed_roles: dict[str, tuple[bool, bool]] = field(default_factory=dict)
     proposed_extended: dict[str, bytes] = field(default_factory=dict)
     associations: int = 0
+    rejections: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+
+    def wait_for_rejections(self, number: int) -> int:
+        """The first time until so many associations were rejected; the status of success."""
+        if not self.received:
+            for _ in range(number):
+                assert self.rejections.acquire(timeout=SECONDS)
+        return 0
 
     @property
     def data_sets(self) -> dict[str, bytes]:
@@ -106,7 +114,13 @@ def pynetdicom_scp(
             destination.proposed_extended[str(uid)] = information
 
     server = entity.start_server(
-        ("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, store), (evt.EVT_ACCEPTED, accepted)]
+        ("127.0.0.1", 0),
+        block=False,
+        evt_handlers=[
+            (evt.EVT_C_STORE, store),
+            (evt.EVT_ACCEPTED, accepted),
+            (evt.EVT_REJECTED, lambda _: destination.rejections.release()),
+        ],
     )
     assert server is not None
     destination.port = server.server_address[1]

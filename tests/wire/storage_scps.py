@@ -17,6 +17,15 @@ Command = tuple[str, ...]
 DCMTK: Command = ()
 OURS: Command = (sys.executable, "-m", "archive")
 
+# The paths of these files are compiled into libwrap, and are ours in the program; the test has its own.
+WITH_HOSTS_FILES = (
+    sys.executable,
+    "-c",
+    "import sys; from pathlib import Path; from archive.cli import hosts_files; "
+    "hosts_files.ALLOW, hosts_files.DENY = map(Path, sys.argv[1:3]); del sys.argv[1:3]; "
+    "from archive.cli.main import main; main()",
+)
+
 both = pytest.mark.parametrize("command", [DCMTK, OURS], ids=["DCMTK's", "ours"])
 
 

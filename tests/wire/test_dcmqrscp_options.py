@@ -2,7 +2,6 @@
 
 import socket
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from tests.wire.dcmqrscp_site import CONFIGURATION, DCMQRSCP, OURS, serving
 from tests.wire.raw_messages import BIG_ENDIAN, IMPLICIT, VERIFICATION, Proposed, Rejected
 from tests.wire.raw_scu import RawScu
 from tests.wire.running import becomes_true
+from tests.wire.storage_scps import WITH_HOSTS_FILES
 
 both = pytest.mark.parametrize("command", [DCMQRSCP, OURS], ids=["DCMTK's", "ours"])
 
@@ -38,15 +38,6 @@ def with_receiver(receiver: Receiver) -> str:
 
 
 # Access control (tcp wrapper)
-
-# The paths of these files are compiled into libwrap, and are ours in the service; the test has its own.
-WITH_HOSTS_FILES = (
-    sys.executable,
-    "-c",
-    "import sys; from pathlib import Path; from archive.cli import hosts_files; "
-    "hosts_files.ALLOW, hosts_files.DENY = map(Path, sys.argv[1:3]); del sys.argv[1:3]; "
-    "from archive.cli.main import main; main()",
-)
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ from tests.wire.raw_messages import (
     pdv,
 )
 from tests.wire.raw_scu import RawScu
-from tests.wire.storage_scps import DCMTK, OURS, Command, StorageScp, both, running, words_of
+from tests.wire.storage_scps import DCMTK, OURS, WITH_HOSTS_FILES, Command, StorageScp, both, running, words_of
 from tests.wire.test_transfer_syntax_presets import OPTIONS as PRESETS
 
 FOREVER = 100_000  # seconds; a test that waited for it would fail
@@ -720,16 +720,6 @@ def test_inetd_without_a_connection_ends_with_99(tmp_path: Path) -> None:
 
 
 # Who may connect, and how
-
-
-# The paths of these files are compiled into libwrap, and are ours in the program; the test has its own.
-WITH_HOSTS_FILES = (
-    sys.executable,
-    "-c",
-    "import sys; from pathlib import Path; from archive.cli import hosts_files; "
-    "hosts_files.ALLOW, hosts_files.DENY = map(Path, sys.argv[1:3]); del sys.argv[1:3]; "
-    "from archive.cli.main import main; main()",
-)
 
 
 @pytest.mark.parametrize(

@@ -251,12 +251,15 @@ def test_a_folder_without_anything_to_be_sent_is_a_failure(tmp_path: Path) -> No
 
 
 def test_a_peer_that_does_not_answer_is_left_after_the_time_that_is_given(tmp_path: Path) -> None:
-    def sleeps(event: object, before: int) -> int:
-        time.sleep(3)
+    has_left = threading.Event()
+
+    def waits(event: object, before: int) -> int:
+        has_left.wait(SECONDS)
         return 0
 
-    with pynetdicom_scp(answer=sleeps) as peer:
+    with pynetdicom_scp(answer=waits) as peer:
         ran = storescu("-td", "1", "localhost", peer.port, *several(tmp_path))
+        has_left.set()
 
     assert ran.code == 1, ran
     assert len(peer.received) <= 1
@@ -345,7 +348,16 @@ def test_a_file_is_sent_as_often_as_asked_for(tmp_path: Path, command: tuple[str
 
 def test_several_associations_share_the_files(tmp_path: Path) -> None:
     paths = several(tmp_path, 40)
-    with pynetdicom_scp(answer=lambda event, before: time.sleep(0.01) or 0) as peer:
+    together = threading.Barrier(4)
+    begun: set[object] = set()
+
+    def answer(event: Any, before: int) -> int:
+        if event.assoc not in begun:
+            begun.add(event.assoc)
+            together.wait(SECONDS)  # none is done before all have begun
+        return 0
+
+    with pynetdicom_scp(answer=answer) as peer:
         ran = storescu("--parallel", 4, "localhost", peer.port, *paths)
 
     assert ran.is_ok, ran
@@ -371,7 +383,7 @@ def test_a_refusal_on_one_of_several_associations_halts_all(tmp_path: Path) -> N
 
 def test_a_peer_that_takes_one_association_only_is_served_by_it(tmp_path: Path) -> None:
     paths = several(tmp_path, 20)
-    with pynetdicom_scp(answer=lambda event, before: time.sleep(0.02) or 0, most=1) as peer:
+    with pynetdicom_scp(answer=lambda event, before: peer.wait_for_rejections(2), most=1) as peer:
         ran = storescu("--parallel", 3, "localhost", peer.port, *paths)
 
     assert ran.is_ok, ran
