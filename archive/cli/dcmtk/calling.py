@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_PDV_HEAD_BYTES = 6  # DCMTK counts it twice
 _MAX_IDENTITY_BYTES = 65_535  # its length has two bytes on the wire (PS3.7 table D.3-14)
 
 # A-ASSOCIATE-RJ in DCMTK's words (PS3.8 table 9-21).
@@ -97,7 +96,10 @@ def associated(
             if asked.max_send_pdu_bytes is not None:
                 longest = exchange.association.agreement.max_pdu_bytes
                 exchange.association.fragment_bytes = pdata.fragment_bytes(longest, asked.max_send_pdu_bytes)
-            log.info("Association Accepted (Max Send PDV: %d)", exchange.association.fragment_bytes - _PDV_HEAD_BYTES)
+            log.info(
+                "Association Accepted (Max Send PDV: %d)",
+                parameters.longest_pdv_bytes(exchange.association.fragment_bytes),
+            )
             yield exchange
             log.info("Aborting Association" if asked.aborts else "Releasing Association")
             if asked.aborts:

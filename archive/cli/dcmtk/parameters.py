@@ -16,6 +16,14 @@ _RESULTS = {
 _ROLES = {(True, False): "SCU", (False, True): "SCP", (True, True): "SCP/SCU", (False, False): "None"}
 
 
+def longest_pdv_bytes(fragment_bytes: int) -> int:
+    """The "Max Send PDV" of an association on which fragments of so many bytes are sent.
+
+    DCMTK takes the length of a PDU for that with its header of six bytes, which PS3.8 D.1 does not count.
+    """
+    return fragment_bytes - 6
+
+
 def lines(request: Proposal, answer: Agreement | None = None, *, max_pdu_bytes: int, title: str = "") -> Sequence[str]:
     """The request, or with `answer` the answer to it, as an acceptor says it.
 

@@ -171,7 +171,7 @@ class Speaker:
 
     def agreed(self, association: Association) -> None:
         """An association is made."""
-        log.info("%s (Max Send PDV: %d)", self.words.agreed, association.fragment_bytes)
+        log.info("%s (Max Send PDV: %d)", self.words.agreed, parameters.longest_pdv_bytes(association.fragment_bytes))
         if not association.contexts:
             log.info("    (but no valid presentation contexts)")
         self._dump("", association.proposal, association.agreement)
