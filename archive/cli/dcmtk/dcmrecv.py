@@ -65,7 +65,7 @@ def receive(given: CommandLine) -> int:
         connect = receiving.connect_by(asked.tls)
     with ending_with(CANNOT_LISTEN, f"cannot start SCP and listen on port {asked.port}: "):
         sockets = sockets or receiving.listen(asked.port or 0, asked.ip_version)
-    speaker = Speaker(_WORDS, asked.shows_contexts, asked.max_pdu_bytes, asked.looks_up_hosts, asked.title)
+    speaker = Speaker(_WORDS, asked.shows_contexts, asked.max_pdu_bytes, asked.looks_up_hosts)
     receiver = Receiver(
         receiving.deciding(speaker, terms),
         receiving.serving(speaker, lambda association: _visit(asked, sinks, association)),

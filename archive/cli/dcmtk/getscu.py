@@ -73,6 +73,7 @@ def _ask_for(identifier: Asked, asked: Getscu, exchange: Exchange, context: Cont
     request = CGetRequest(message_id=exchange.next_message_id(), affected_sop_class_uid=context.abstract_syntax)
     encoded = identifier.encoded(context.transfer_syntax, asked.query.compression_level)
     log.info("Sending C-GET Request (MsgID %d)", request.message_id)
+    retrieving.say_identifier(identifier, logging.DEBUG)
 
     def told(answer: Answer) -> None:
         log.info("Received C-GET Response (%s)", status_words.of_retrieve(answer.response.status))

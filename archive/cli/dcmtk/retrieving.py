@@ -66,13 +66,13 @@ def followed(operation: str, code: int, answers: Iterable[Answer], told: Callabl
     raise AssertionError("the last answer is a final one")
 
 
-def say_identifier(asked: Asked) -> None:
-    """What is sent with the request."""
-    if log.isEnabledFor(logging.INFO):
+def say_identifier(asked: Asked, level: int = logging.INFO) -> None:
+    """What is sent with the request, at a level of the log."""
+    if log.isEnabledFor(level):
         from archive.dicom import dump, nodes  # for those who look on
 
         lines = dump.lines(nodes.of_elements(asked.elements), asked.transfer_syntax, corrects=True)
-        log.info("Request Identifiers:", extra={"below": tuple(lines)})
+        log.log(level, "Request Identifiers:", extra={"below": tuple(lines)})
 
 
 def _say_final(operation: str, answer: Answer) -> None:
