@@ -31,8 +31,7 @@ def blocks(log: str, kind: str) -> list[str]:
 
 
 def traffic(port: int) -> None:
-    """Contexts that are accepted and not, a store, an echo, and a store that is refused."""
-    made, other = instance(number=1), instance(number=2)
+    """Contexts that are accepted and not, a store and an echo."""
     contexts = (
         Proposed(SECONDARY_CAPTURE, (BIG_ENDIAN, EXPLICIT)),
         Proposed(VERIFICATION),
@@ -42,7 +41,7 @@ def traffic(port: int) -> None:
     with RawScu(port) as scu:
         scu.associate(contexts, calling="MODALITY", called="SOMEBODY", roles={SECONDARY_CAPTURE: (1, 1)})
         syntax = scu.accepted[0].transfer_syntax
-        made.file_meta.TransferSyntaxUID = other.file_meta.TransferSyntaxUID = syntax
+        made = instance(transfer_syntax=syntax)
         assert scu.store(SECONDARY_CAPTURE, str(made.SOPInstanceUID), encoded(made), syntax).status == 0
         assert scu.echo() == 0
         scu.release()
