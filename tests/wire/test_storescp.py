@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,7 @@ from tests.wire.raw_scu import RawScu
 from tests.wire.storage_scps import DCMTK, OURS, WITH_HOSTS_FILES, Command, StorageScp, both, running, words_of
 from tests.wire.test_transfer_syntax_presets import OPTIONS as PRESETS
 
+IGNORE = ("--ignore",)
 FOREVER = 100_000  # seconds; a test that waited for it would fail
 PRIVATE_CLASS = "1.2.826.0.1.3680043.9.9999.1.1"
 PROFILES = """\
@@ -574,7 +576,7 @@ def test_exit_codes_are_those_of_storescp(tmp_path: Path, profiles: Path, comman
     "options, said",
     [
         ("-od MISSING 11112", "F: specified output directory does not exist: MISSING"),
-        ("TAKEN", "F: Cannot listen on 0.0.0.0:TAKEN: Address already in use"),
+        ("TAKEN", "F: Cannot listen on 0.0.0.0:TAKEN: Address already in use; end what listens there, or take another"),
         ("", "usage: storescp [options] [port]"),
         ("-v", "error: Missing parameter port"),
         ("+v 11112", "error: --verbose-pc only allowed with verbose mode"),
@@ -608,6 +610,35 @@ def test_a_port_below_1024_needs_the_right_to_it(tmp_path: Path, command: Comman
     assert done.returncode == 1, done
     if port and command == OURS:
         assert f"F: cannot listen on port {port}, insufficient privileges" in done.stderr
+
+
+@both
+@pytest.mark.parametrize("program, options, code", [("storescp", (), 1), ("dcmrecv", (), 45), ("dcmrecv", IGNORE, 45)])
+def test_a_folder_that_cannot_be_written_ends_it(
+    tmp_path: Path, command: Command, program: str, options: Sequence[str], code: int
+) -> None:
+    folder = tmp_path / "read-only"
+    folder.mkdir(mode=0o555)
+    without = ("setpriv", "--bounding-set", "-dac_override", "--inh-caps", "-dac_override")
+    words = [*without, *words_of(command, program), *options, "-od", str(folder), str(free_port())]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+
+    assert done.returncode == code, done
+    assert "specified output directory is not writeable" in done.stderr or command == DCMTK
+
+
+@both
+def test_a_folder_that_nothing_is_written_into_need_not_be_writable(tmp_path: Path, command: Command) -> None:
+    folder = tmp_path / "read-only"
+    folder.mkdir(mode=0o555)
+    without = ("setpriv", "--bounding-set", "-dac_override", "--inh-caps", "-dac_override")
+    port = free_port()
+    words = [*without, *words_of(command, "storescp"), *IGNORE, "-od", str(folder), str(port)]
+    process = Background(words, tmp_path / "log")
+    try:
+        process.wait_listening(port)
+    finally:
+        process.stop()
 
 
 # Inherited sockets
