@@ -184,6 +184,35 @@ def test_hosts_are_looked_up_unless_told_otherwise(tmp_path: Path, command: Comm
     assert f"I: Association Received {host}: RAWSCU -> ARCHIVE" in scp.process.output()
 
 
+@both
+def test_it_says_what_users_know(tmp_path: Path, profiles: Path, command: Command) -> None:
+    made = instance(transfer_syntax=IMPLICIT)
+    with running(command, tmp_path, "-v", "-xf", profiles, "Only CT", name="dcmrecv") as scp:
+        with scp.associate(Proposed(SECONDARY_CAPTURE, (IMPLICIT,))) as scu:
+            assert scu.store(SECONDARY_CAPTURE, made.SOPInstanceUID, encoded(made)).status == 0
+            scu.release()
+        with scp.associate(Proposed(SECONDARY_CAPTURE, (IMPLICIT,))) as scu:
+            scu.abort()
+
+        scp.process.wait_for_output(
+            "I: Received C-STORE Request (MsgID 1)\n",
+            f"I: Stored received object to file: {scp.folder}/SC.{made.SOPInstanceUID}\n",
+            "I: Sending C-STORE Response (Success)\n",
+            "I: Received Association Release Request\n",
+            "I: Received Association Abort Request\n",
+        )
+
+
+@both
+def test_an_echo_and_its_answer_are_said(tmp_path: Path, command: Command) -> None:
+    with running(command, tmp_path, "-v", name="dcmrecv") as scp:
+        with scp.associate(Proposed(VERIFICATION)) as scu:
+            assert scu.echo() == 0
+            scu.release()
+
+        scp.process.wait_for_output("I: Received C-ECHO Request (MsgID 1)\nI: Sending C-ECHO Response (Success)\n")
+
+
 def test_associations_are_served_side_by_side(tmp_path: Path) -> None:
     with running(OURS, tmp_path, name="dcmrecv") as scp, scp.associate(Proposed(VERIFICATION)) as first:
         assert store(scp) == 0

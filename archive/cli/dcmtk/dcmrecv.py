@@ -40,6 +40,7 @@ _WORDS = Words(
     stored="Stored received object to file: {file}",
     replaced="file already exists, overwriting: {file}",
     answer="Sending C-STORE Response ({status})",
+    echo_answer="Sending C-ECHO Response (Success)",
 )
 
 

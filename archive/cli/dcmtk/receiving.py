@@ -143,6 +143,7 @@ class Words:
     replaced: str
     answer: str = ""
     """With the words of a status."""
+    echo_answer: str = ""
     agreed: str = "Association Acknowledged"
 
 
@@ -205,6 +206,8 @@ class Visit:
         self.path = None
         if isinstance(request, CEchoRequest):
             log.info("%s", self.words.echo.format(message_id=request.message_id))
+            if self.words.echo_answer:  # nothing comes between
+                log.info("%s", self.words.echo_answer)
         else:
             modality = prefix(request.affected_sop_class_uid, unknown="OT")
             log.info("%s", self.words.store.format(message_id=request.message_id, modality=modality))
