@@ -114,6 +114,15 @@ CASES = (
     storescp("-xf PROFILES OnlyCT", "unknown classes", "some"),
     storescp("-xf PROFILES onlyct", "every transfer syntax"),
     storescp("-xf PROFILES Extended", "extended"),
+    *(
+        Case(program, f"-xf PROFILES {profile}", ("roles", "role of an SCP", "role of an SCU"))
+        for program in ("storescp", "dcmrecv")
+        for profile in ("Both", "SCP", "SCU", "Any")
+    ),
+    Case("dcmrecv", "-xf PROFILES Extended", ("extended",)),
+    Case("dcmrecv", "-xf PROFILES onlyct", ("every transfer syntax",)),
+    Case("dcmrecv", "-xf DCMTKS AllDICOM", ("every transfer syntax",)),
+    storescp("", "role of an SCP", "role of an SCU"),
     storescp("-xf DCMTKS Default", "unknown classes"),
     storescp("-xf DCMTKS AllDICOM", "every transfer syntax"),
     # Peers that go, and faults

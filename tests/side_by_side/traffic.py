@@ -107,8 +107,10 @@ def _negotiated(*contexts: Proposed, **association: object) -> Traffic:
                 return ["ended"]
             results = [f"{uid} {results}" for uid, results in scu.results.items()]
             accepted = [f"{each.abstract_syntax} {each.transfer_syntax}" for each in scu.accepted]
+            roles = [f"{uid} role {role}" for uid, role in scu.roles.items()]
+            extended = [f"{uid} extended {information.hex()}" for uid, information in scu.extended.items()]
             scu.release()
-        return [*results, *accepted]
+        return [*results, *accepted, *roles, *extended]
 
     return ask
 
@@ -198,6 +200,8 @@ TRAFFIC: Mapping[str, Traffic] = {
     "no implementation": _negotiated(Proposed(VERIFICATION), implementation_class_uid=""),
     "another application context": _negotiated(Proposed(VERIFICATION), application_context="1.2.3"),
     "roles": _negotiated(Proposed(CT_IMAGE), roles={CT_IMAGE: (1, 1)}),
+    "role of an SCP": _negotiated(Proposed(CT_IMAGE), roles={CT_IMAGE: (0, 1)}),
+    "role of an SCU": _negotiated(Proposed(CT_IMAGE), roles={CT_IMAGE: (1, 0)}),
     "longest PDU": _longest_pdu,
     "extended": _negotiated(Proposed(CT_IMAGE), extended={CT_IMAGE: b"\1\1"}),
 }

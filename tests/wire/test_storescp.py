@@ -333,6 +333,30 @@ def test_a_profile_replaces_what_is_accepted(tmp_path: Path, profiles: Path, com
     assert accepted[0].transfer_syntax == IMPLICIT
 
 
+EXTENDED = """
+[[ExtendedNegotiation]]
+[Ct]
+ExtendedNegotiation1 = CTImageStorage\\01
+[[Profiles]]
+[Extended]
+PresentationContexts = Ct
+ExtendedNegotiation = Ct
+"""
+
+
+@both
+def test_only_who_asks_for_extended_negotiation_is_answered_unlike_dcmtk(tmp_path: Path, command: Command) -> None:
+    (tmp_path / "profiles").write_text(PROFILES.partition("[[Profiles]]")[0] + EXTENDED)
+    answers: list[dict[str, bytes]] = []
+    with running(command, tmp_path, "-xf", tmp_path / "profiles", "Extended") as scp:
+        for asked in ({CT_IMAGE: b"\0"}, {}):
+            with scp.associate(Proposed(CT_IMAGE, (IMPLICIT,)), extended=asked) as scu:
+                answers.append(scu.extended)
+                scu.release()
+
+    assert answers == [{CT_IMAGE: b"\1"}, {} if command == OURS else {CT_IMAGE: b"\1"}]
+
+
 @both
 def test_an_association_on_which_nothing_can_be_done_is_accepted(tmp_path: Path, command: Command) -> None:
     with running(command, tmp_path, "-v") as scp, scp.associate(Proposed(STUDY_ROOT_FIND)) as scu:
