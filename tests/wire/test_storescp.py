@@ -762,6 +762,16 @@ def test_a_connection_of_inetd_is_served_and_no_other(
     assert ("I: Association Release" in said) == (not is_all and command == OURS)
 
 
+def test_a_port_is_of_no_use_to_inetd(tmp_path: Path, connected: tuple[socket.socket, socket.socket]) -> None:
+    ours, theirs = connected
+    words = [*words_of(OURS, "storescp"), "-id", "-od", str(tmp_path), "11112"]
+    with subprocess.Popen(words, stdin=theirs.fileno(), stderr=subprocess.PIPE, text=True) as process:
+        theirs.close()
+        code, said = talk(ours, process)
+
+    assert (code, said) == (0, "W: Parameter port not required in inetd mode\n")
+
+
 @both
 def test_inetd_without_standard_input_ends_with_99(tmp_path: Path, command: Command) -> None:
     words = ["/bin/sh", "-c", 'exec "$@" <&-', "sh", *words_of(command, "storescp"), "-id", "-od", str(tmp_path)]
