@@ -100,7 +100,7 @@ UNDOES = {
     "-p": "+p 1 1",
 }  # fmt: skip
 # Defaults that have data sets written anew, as they are asked for by name.
-BY_NAME = {option: {"output": Output(names_defaults=True)} for option in ("+g=", "+e", "-p")}
+BY_NAME: dict[str, dict[str, Any]] = {option: {"output": Output(names_defaults=True)} for option in ("+g=", "+e", "-p")}
 OF_THE_LOG = {"--arguments", "--quiet", "--verbose", "--very-verbose", "--debug", "--log-level", "--log-config"}
 
 
