@@ -25,6 +25,8 @@ LENGTHS_AND_VRS = (
     "+p 512 16 -p", "-u", "-u +ti", "-u +tb", "+u -B", "+uc", "+uc -u", "+uc +te", "+uc +ti", "-uc -B", "-F +te",
     "-e +ti +g", "+te -e -g", "+p 2 2 +te -e", "-up -B", "--ignore -B",
 )
+# For compressed pixels, which nothing but a profile lets in where they are to be written otherwise.
+COMPRESSED = ("-B", "+B", "+t= -e", "+p 512 16", "-u", "+te", "+ti", "+tb", "+td", "+te -su p", "-F +te")
 # fmt: on
 
 
@@ -97,6 +99,7 @@ CASES = (
     *(storescp(f"+xd {options}", "every kind of element") for options in LENGTHS_AND_VRS),
     storescp("-F -B", "every kind of element"),
     storescp("-F +uc", "every kind of element"),
+    *(storescp(f"-xf PROFILES Extended {options}", "compressed") for options in COMPRESSED),
     storescp("", "padded UIDs"),
     storescp("-up", "padded UIDs"),
     storescp("--ignore", "some"),

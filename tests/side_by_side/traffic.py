@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from pydicom.dataset import FileDataset
+from pydicom.encaps import encapsulate
+from pydicom.uid import JPEGLSLossless
 
 from archive.dicom.transfer_syntax_presets import ACCEPT
 from tests.fix_dcmtk import Dcmtk
@@ -119,6 +121,14 @@ def _padded_uids(port: int, _folder: Path) -> list[str]:
     return [*answers, *_stored(made)(port, _folder)]
 
 
+def compressed() -> FileDataset:
+    """An instance whose pixels are what nobody looks at."""
+    made = ct(side_pixels=0, transfer_syntax=JPEGLSLossless)
+    made.add_new("PixelData", "OB", encapsulate([b"\xff\xd8\xff\xd9"]))
+    made["PixelData"].is_undefined_length = True
+    return made
+
+
 def _each_alone(*data_sets: FileDataset) -> Traffic:
     """An association for each."""
     return lambda port, folder: [answer for each in data_sets for answer in _stored(each)(port, folder)]
@@ -209,6 +219,7 @@ TRAFFIC: Mapping[str, Traffic] = {
     "encodings": _stored(*OF_EACH_ENCODING),
     "every kind of element": _every_kind_of_element,
     "padded UIDs": _padded_uids,
+    "compressed": _stored(compressed()),
     "many small": _stored(*(instance(number=number, side_pixels=0) for number in range(40))),
     "large": _stored(ct()),
     "empty values": _stored(of_study("A", 1, StudyDate="", Modality="", PatientID=None)),
