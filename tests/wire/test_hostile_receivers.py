@@ -20,6 +20,7 @@ HOSTILE = [
     "..",
     ".",
     "a/b\\c",
+    "a\0/../../outside",
     "$(touch outside)`touch outside`; touch outside",
     "| touch outside",
     "\x1b]0;title\x07\x1b[2J",
