@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.background import Background, free_port
 from tests.fix_dcmtk import Dcmtk
 from tests.fix_instances import encoded, instance, write
 from tests.fix_tls import Authority, Identity
@@ -64,6 +65,27 @@ def test_instances_are_stored_by_a_profile(tmp_path: Path, dcmtk: Dcmtk, profile
         "Received Association Release Request",
     ):
         assert f"I: {line}" in scp.process.output()
+
+
+@both
+def test_the_example_of_the_page_runs_as_it_is_written(tmp_path: Path, dcmtk: Dcmtk, command: Command) -> None:
+    """Into folders by the Series Date, with short names and an extension, where it was started."""
+    file, port = write(instance(SeriesDate="20260102"), tmp_path), free_port()
+    folder = tmp_path / "here"
+    folder.mkdir()
+    (folder / "storescp.cfg").write_bytes(Path("/etc/dcmtk/storescp.cfg").read_bytes())
+    there = ("/usr/bin/env", f"--chdir={folder}", f"PYTHONPATH={Path.cwd()}")
+    words = f"-v -xf storescp.cfg default {port} --series-date-subdir --short-unique-names --filename-extension .dcm"
+    process = Background([*there, *words_of(command, "dcmrecv"), *words.split()], tmp_path / "log")
+    try:
+        process.wait_listening(port)
+        ran = dcmtk.run("storescu", "127.0.0.1", port, file)
+    finally:
+        process.stop()
+
+    assert ran.is_ok, ran
+    (name,) = (path.relative_to(folder).as_posix() for path in folder.rglob("*.dcm"))
+    assert re.fullmatch(r"data/2026/01/02/SC_[0-9a-f]{16}\.dcm", name)
 
 
 def test_without_a_profile_all_that_can_be_stored_is_accepted(tmp_path: Path) -> None:

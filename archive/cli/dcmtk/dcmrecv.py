@@ -8,7 +8,7 @@ from archive.cli.dcmtk.dcmrecv_options import PROGRAM, Dcmrecv, decide
 from archive.cli.dcmtk.face import OK, ending_with
 from archive.cli.dcmtk.options import CommandLine
 from archive.cli.dcmtk.receiving import Sinks, Speaker, Visit, Words
-from archive.dicom.normal import EncodingOptions
+from archive.dicom.normal import AS_DCMTKS_LIBRARY
 from archive.errors import Misconfigured
 from archive.lifecycle.discard import DiscardingSink
 from archive.registry.acceptance import RANKS
@@ -100,7 +100,7 @@ def _sinks(asked: Dcmrecv) -> Sinks:
         OutputFolder(asked.files.folder),
         _NAMINGS[asked.files.naming](asked.files.extension),
         SeriesDateFolders() if asked.files.has_series_date_folders else NoSubfolders(),
-        Writing(anew=EncodingOptions() if asked.storage == "normal" else None),
+        Writing(anew=AS_DCMTKS_LIBRARY if asked.storage == "normal" else None),
     ).sink
 
 

@@ -10,7 +10,7 @@ from archive.cli.dcmtk.options import CommandLine
 from archive.cli.dcmtk.query_files import Asked
 from archive.cli.dcmtk.query_options import SOP_CLASSES
 from archive.cli.dcmtk.receiving import Sinks, Visit, Words
-from archive.dicom.normal import EncodingOptions
+from archive.dicom.normal import AS_DCMTKS_LIBRARY
 from archive.dicom.transfer_syntax_presets import ACCEPT
 from archive.dimse import status
 from archive.dimse.commands import CGetRequest
@@ -101,6 +101,6 @@ def _sinks(asked: Getscu) -> Sinks:
         case "bit-preserving":
             return retrieving.into(asked.folder, InstanceUidNames(), Writing())
         case "normal":
-            return retrieving.into(asked.folder, DefaultNames(), Writing(anew=EncodingOptions()))
+            return retrieving.into(asked.folder, DefaultNames(), Writing(anew=AS_DCMTKS_LIBRARY))
         case "default":
             return retrieving.into(asked.folder, DefaultNames(), Writing())
