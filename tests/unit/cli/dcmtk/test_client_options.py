@@ -122,7 +122,8 @@ def test_an_option_decides(line: str, field: str, value: Any) -> None:
         ("-rsp", "--pos-response only allowed with --user, --kerberos, --saml or --jwt"),
         ("-ppc 129", "overflow"),
         ("-pts 54", "overflow"),
-        ("+tla", "--enable-tls only allowed with --add-cert-file"),
+        ("+tla", "--anonymous-tls only allowed with --add-cert-file"),
+        ("+tls k c", "--enable-tls only allowed with --add-cert-file"),
         ("-cf x", "Unknown option -cf"),
     ],
 )
