@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
-from archive.dimse.commands import CStoreRequest
+from archive.dimse.commands import HIGH, LOW, MEDIUM, CMoveRequest, CStoreRequest
 from archive.services import client
 from archive.upper_layer.proposal import (
     ProposedContext,
@@ -181,6 +181,31 @@ def test_a_key_may_be_a_path_into_sequences(tmp_path: Path) -> None:
     with retrieve_scp(answering(0)) as scp:
         ran = move(DCMTK, tmp_path, scp.port, *QUERY, "-k", "(0008,1199)[0].ReferencedSOPInstanceUID=1.2.3")
     assert ran.code == 1
+
+
+@pytest.mark.parametrize("word, priority", [("low", LOW), ("medium", MEDIUM), ("high", HIGH)])
+def test_a_request_has_the_priority_that_is_asked_for(tmp_path: Path, word: str, priority: int) -> None:
+    (asked,) = asked_by(OURS, tmp_path, *QUERY, "--priority", word)
+
+    assert isinstance(asked[0], CMoveRequest)
+    assert asked[0].priority == priority
+
+
+@pytest.mark.parametrize(
+    "keys, said",
+    [
+        ("-k PatientID=P1", "there is no Query/Retrieve Level; say -k QueryRetrieveLevel=PATIENT, for instance"),
+        ("-k QueryRetrieveLevel=STUDY -k PatientID=P1", "there is no StudyInstanceUID, which says of the level STUDY"),
+        ("-k QueryRetrieveLevel=PATIENT -k PatientID=*", "there is no PatientID, which says of the level PATIENT"),
+        ("-S -k QueryRetrieveLevel=PATIENT -k PatientID=P1", "PATIENT is no level of the information model --study"),
+    ],
+)
+def test_keys_that_a_peer_may_refuse_are_told_and_asked_with_all_the_same(tmp_path: Path, keys: str, said: str) -> None:
+    with retrieve_scp(answering(0)) as scp:
+        ran = move(OURS, tmp_path, scp.port, *keys.split())
+
+    assert (ran.code, len(scp.asked)) == (0, 1)
+    assert f"W: a peer may refuse the identifier, or send more than is meant: {said}" in ran.error
 
 
 # TLS

@@ -35,7 +35,7 @@ _TLS = """
 _TIMES = "-to --timeout, -ta --acse-timeout, -td --dimse-timeout, -pdu --max-pdu, --repeat, --abort"
 _OURS = (
     "-ts --socket-timeout, -usr --user, -pwd --password, -epw --empty-password, -kt --kerberos, --saml, --jwt, "
-    "-rsp --pos-response"
+    "-rsp --pos-response, --priority"
 )
 _MOVESCU = f"""
 {_GENERAL}, -aem --move, {_SYNTAXES}, +xa --accept-all, -ac --access-full, +ac --access-control, --no-port, +P --port,
@@ -66,6 +66,7 @@ VALUES = {
     "--log-level": "debug", "--log-config": "/etc/dcmtk/logger.cfg", "--key": "PatientID=1", "--aetitle": "MYSELF",
     "--call": "YOU", "--move": "THEM", "--port": "11113", "--socket-timeout": "5", "--acse-timeout": "6",
     "--dimse-timeout": "7", "--timeout": "8", "--max-pdu": "4096", "--repeat": "2", "--cancel": "3",
+    "--priority": "high",
     "--user": "ada", "--password": "sesame", "--kerberos": "file", "--saml": "file", "--jwt": "file",
     "--enable-tls": "a b -ic", "--use-passwd": "sesame", "--add-cert-file": "file", "--add-cert-dir": "folder",
     "--add-crl-file": "list", "--cipher": "NAME", "--dhparam": "file", "--expect-sni": "name",
