@@ -3,6 +3,7 @@
 import os
 import pty
 import select
+import shlex
 import subprocess
 import zlib
 from collections.abc import Callable
@@ -40,6 +41,7 @@ from tests.wire.retrieving import (
     query_file,
     retrieve_scp,
     run,
+    storing,
 )
 from tests.wire.running import Archive
 
@@ -107,6 +109,18 @@ def test_the_archive_moves_to_our_movescu_byte_for_byte(tmp_path: Path, archive:
     assert [data_set_bytes(tmp_path / "work" / f"CT.{each.SOPInstanceUID}") for each in made] == [
         encoded(each) for each in made
     ]
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_it_moves_to_itself_though_who_started_it_closed_standard_streams(tmp_path: Path, closed: str) -> None:
+    port = free_port()
+    with retrieve_scp(storing(lambda: port, instance())) as scp:
+        words = [*OURS, "movescu", "+P", port, "-od", tmp_path, *QUERY, "127.0.0.1", scp.port]
+        line = f"exec {shlex.join(map(str, words))} {closed}"
+        ran = subprocess.run(["/bin/sh", "-c", line], capture_output=True)
+
+    assert (ran.returncode, ran.stderr) == (0, b"")
+    assert files_in(tmp_path) == [f"SC.{instance().SOPInstanceUID}"]
 
 
 # What is asked
