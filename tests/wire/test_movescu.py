@@ -87,6 +87,25 @@ def test_all_images_of_a_patient_are_moved_to_a_third_party(
     assert [path.name for path in receiver.files()] == sorted(f"SC.{each.SOPInstanceUID}" for each in made)
 
 
+@both
+def test_the_example_of_its_page_runs_as_written_to_oneself_and_to_a_third_party(
+    tmp_path: Path, start_dcmqrscp: Start, start_storescp: Callable[..., Receiver], command: Command
+) -> None:
+    port, receiver = free_port(), start_storescp("+xa", title="ANOTHER_AE")
+    made = [instance(series=series, number=number) for series in (1, 2) for number in (1, 2)]
+    site = start_dcmqrscp(peers={"TEST_AE": port, "ANOTHER_AE": receiver.port})
+    site.store(*made, instance(patient=2))
+    query_file(tmp_path / "q.dcm", QueryRetrieveLevel="PATIENT", PatientID=made[0].PatientID)
+    names = sorted(f"SC.{each.SOPInstanceUID}" for each in made)
+
+    def example(destination: str) -> int:
+        words = f"--patient --port {port} --move {destination} --call {TITLE} localhost {site.port} ../q.dcm"
+        return run(command, "movescu", tmp_path / "work", *words.split()).code
+
+    assert (example("TEST_AE"), files_in(tmp_path / "work")) == (0, names)
+    assert (example("ANOTHER_AE"), [path.name for path in receiver.files()]) == (0, names)
+
+
 def test_the_archive_moves_to_our_movescu_byte_for_byte(tmp_path: Path, archive: Archive) -> None:
     port = free_port()
     title = archive.add_peer(port)
