@@ -52,8 +52,9 @@ def run(
 ) -> int:
     """Run `work`, or answer an exclusive option or a mistake; the exit code. `style` is one of telemetry's."""
     is_quiet = False
-    if sys.stdout is None:  # closed by who started us; what is printed goes nowhere
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - to the end of the process
+    for stream in ("stdout", "stderr"):
+        if getattr(sys, stream) is None:  # closed by who started us; what is printed goes nowhere
+            setattr(sys, stream, open(os.devnull, "w"))  # noqa: SIM115, PTH123 - to the end of the process
     try:
         if not arguments and program.needs_parameters:
             return _print(program.help)

@@ -43,6 +43,7 @@ def ask(given: CommandLine) -> int:
     asked = decide(given, is_verbose=receiving.is_verbose())
     query_files.check(asked.query)
     identifiers = query_files.asked(asked.query)
+    retrieving.say_doubts(identifiers, asked.query.model)
     with ending_with(FAILED):
         receiving.check_folder(asked.folder, is_written=asked.storage != "ignore")
     sop_class = SOP_CLASSES[asked.query.model]["get"]
@@ -70,7 +71,11 @@ def _has_failed(answer: Answer) -> bool:
 
 def _ask_for(identifier: Asked, asked: Getscu, exchange: Exchange, context: Context, visit: Visit) -> Answer:
     """One C-GET; its last answer. Raises Ended when there is none."""
-    request = CGetRequest(message_id=exchange.next_message_id(), affected_sop_class_uid=context.abstract_syntax)
+    request = CGetRequest(
+        message_id=exchange.next_message_id(),
+        affected_sop_class_uid=context.abstract_syntax,
+        priority=asked.query.priority,
+    )
     encoded = identifier.encoded(context.transfer_syntax, asked.query.compression_level)
     log.info("Sending C-GET Request (MsgID %d)", request.message_id)
     retrieving.say_identifier(identifier, logging.DEBUG)

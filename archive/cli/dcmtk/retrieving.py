@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from archive.cli import progress
-from archive.cli.dcmtk import receiving, status_words
+from archive.cli.dcmtk import key_checks, receiving, status_words
 from archive.cli.dcmtk.face import Ended
 from archive.cli.dcmtk.query_files import Asked
 from archive.cli.dcmtk.receiving import Sinks, Visit, Words
@@ -64,6 +64,13 @@ def followed(operation: str, code: int, answers: Iterable[Answer], told: Callabl
     except PeerError as error:
         raise Ended(f"{operation} Request Failed: {error}", code) from error
     raise AssertionError("the last answer is a final one")
+
+
+def say_doubts(identifiers: Iterable[Asked], model: str) -> None:
+    """What peers may take otherwise than it is meant, or refuse; they are asked all the same."""
+    for each in identifiers:
+        if doubt := key_checks.doubt(each.elements, model):
+            log.warning("a peer may refuse the identifier, or send more than is meant: %s", doubt)
 
 
 def say_identifier(asked: Asked, level: int = logging.INFO) -> None:

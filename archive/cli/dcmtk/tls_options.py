@@ -254,7 +254,7 @@ def _check_trust(given: CommandLine, decided: TlsOptions) -> None:
         return
     has_authorities = bool(decided.authority_files or decided.authority_folders)
     given.require(
-        "--enable-tls",
+        given.last("--enable-tls", "--anonymous-tls") or "",
         "--add-cert-file, --add-cert-dir or --ignore-peer-cert",
         has_authorities or decided.peer_certificate == "ignored",
     )

@@ -10,6 +10,7 @@ from archive.cli.dcmtk.client_options import Client, IdentityOptions
 from archive.cli.dcmtk.echoscu_options import Echoscu
 from archive.cli.dcmtk.findscu_options import Findscu, Output
 from archive.cli.dcmtk.query_options import SOP_CLASSES, QueryOptions
+from archive.dimse.commands import LOW, MEDIUM
 from archive.errors import Misconfigured
 from archive.query import model as query_model
 from archive.query.model import Model, Operation
@@ -84,7 +85,8 @@ def test_an_option_decides(line: str, field: str, value: Any) -> None:
         ("-rsp", "--pos-response only allowed with --user, --kerberos, --saml or --jwt"),
         ("-ppc 129", "overflow"),
         ("-pts 54", "overflow"),
-        ("+tla", "--enable-tls only allowed with --add-cert-file"),
+        ("+tla", "--anonymous-tls only allowed with --add-cert-file"),
+        ("+tls k c", "--enable-tls only allowed with --add-cert-file"),
         ("-cf x", "Unknown option -cf"),
     ],
 )
@@ -123,6 +125,8 @@ def test_findscu_asks_a_worklist_unless_told_otherwise() -> None:
         ("-xd", "compression_level", 6),
         ("-u", "old_vrs_only", True),
         ("-u +u", "old_vrs_only", False),
+        ("--priority low", "priority", LOW),
+        ("--priority high --priority medium", "priority", MEDIUM),
     ],
 )
 def test_an_option_decides_what_is_asked(line: str, field: str, value: Any) -> None:
@@ -155,6 +159,7 @@ def test_an_option_decides_what_becomes_of_the_answers(line: str, output: Output
         ("", "either query file or override keys"),
         ("-k PatientID -od x", "--output-directory only allowed with --extract, --extract-xml or --extract-xml-single"),
         ("-k PatientID -Xlo 1", "--limit-output only allowed with --extract"),
+        ("-k PatientID --priority 1", "--priority \\(1\\), expected low or medium or high"),
         ("-k PatientID -X -Xlo 0", "underflow"),
         ("-k PatientID +cl 3", "--compression-level only allowed with --propose-deflated"),
         ("-k PatientID -xd +cl 10", "overflow"),

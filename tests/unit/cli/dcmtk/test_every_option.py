@@ -11,6 +11,7 @@ VALUES = {
     "--config-file": "file profile", "--aetitle": "MYSELF", "--call": "YOU", "--move": "THEM", "--key": "PatientID=1",
     "--port": "11113", "--socket-timeout": "5", "--acse-timeout": "6", "--dimse-timeout": "7", "--timeout": "8",
     "--max-pdu": "4096", "--max-send-pdu": "4096", "--repeat": "2", "--cancel": "3", "--parallel": "4",
+    "--priority": "high",
     "--sleep-after": "1", "--sleep-during": "2", "--user": "ada", "--password": "sesame", "--kerberos": "file",
     "--saml": "file", "--jwt": "file", "--enable-tls": "a b -ic", "--anonymous-tls": "-ic", "--use-passwd": "sesame",
     "--add-cert-file": "file", "--add-cert-dir": "folder", "--add-crl-file": "list", "--cipher": "NAME",

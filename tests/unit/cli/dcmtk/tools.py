@@ -111,12 +111,12 @@ _MOVESCU = f"""
 {_GENERAL}, {_CALLING}, -aem --move, {_QUERY}, {_ACCEPTED}, +xa --accept-all, {_HOSTS}, --no-port, +P --port,
 -pi --pending-ignore, -pr --pending-read, -dhl --disable-host-lookup, --ignore, --cancel, -up --uid-padding,
 {_TLS_OF_ACCEPTOR}, --request-sni, {_WRITTEN}
-| {_IDENTITY}
+| {_IDENTITY}, --priority
 """
 _GETSCU = f"""
 {_GENERAL}, +v --verbose-pc, {_CALLING}, {_QUERY}, {_ACCEPTED}, {_TLS_OF_REQUESTOR}, -od --output-directory,
 -B --normal, +B --bit-preserving, --ignore
-| {_IDENTITY}
+| {_IDENTITY}, --priority
 """
 _ECHOSCU = f"{_GENERAL}, {_CALLING}, -pts --propose-ts, -ppc --propose-pc, {_TLS_OF_REQUESTOR} | {_IDENTITY}"
 _FINDSCU = f"""
@@ -124,7 +124,7 @@ _FINDSCU = f"""
 +cl --compression-level, --cancel, -od --output-directory, +dc --enable-correction, -dc --disable-correction,
 +sr --show-responses, -sr --hide-responses, -X --extract, -Xx --extract-xml, -Xs --extract-xml-single,
 -Xlo --limit-output
-| {_IDENTITY}, --json, --xml
+| {_IDENTITY}, --json, --xml, --priority
 """
 _STORESCU = f"""
 {_GENERAL}, +v --verbose-pc, {_CALLING}, +f --read-file, +fo --read-file-only, -f --read-dataset,
