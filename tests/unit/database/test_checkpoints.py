@@ -23,7 +23,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 def write(database: Database, number_of_transactions: int) -> None:
     insert = text("INSERT INTO t VALUES (zeroblob(8000))")
     for _ in range(number_of_transactions):
-        transaction.write(database, lambda connection: connection.execute(insert))
+        transaction.write(database, lambda connection: connection.execute(insert), durable=False)
 
 
 def size_bytes(path: Path) -> int:
