@@ -34,6 +34,8 @@ class Running:
     process: Background
     importer: tuple[str, ...] = ()
     """Its command that takes in files and folders named behind it, if it has one."""
+    database: str = ""
+    """The address of its database, where that is ours."""
 
 
 class PrivatePostgresql:
@@ -146,7 +148,7 @@ class Ours(Archive):
         if self.durability != "full":
             _run([*command, "area", "set", "ARCHIVE", "--durability", self.durability], known)
         importer = (*command, "import", "--data", str(data), "--database", known["ARCHIVE_DATABASE"])
-        return Running(port, "ARCHIVE", process, importer)
+        return Running(port, "ARCHIVE", process, importer, known["ARCHIVE_DATABASE"])
 
 
 class OursSqliteFull(Ours):
