@@ -16,6 +16,9 @@ from archive.index import columns
 from archive.index.predicates import Predicates
 from archive.query.model import Query
 
+# Made of the database's rows at a time.
+_KEYS = 10_000
+
 
 def matching(connection: Connection, query: Query, area_pk: int, limit: int | None = None) -> "array[int]":
     """The primary keys of the entities of the query's level that match, in the order they arrived.
@@ -23,7 +26,9 @@ def matching(connection: Connection, query: Query, area_pk: int, limit: int | No
     With a limit, of at most that many entities, whichever the database finds first.
     """
     statement = matching_statement(connection.dialect.name, query, area_pk, query.level)
-    found = connection.execute(statement if limit is None else statement.limit(limit)).scalars().all()
+    found: array[int] = array("q")
+    for pks in connection.execute(statement if limit is None else statement.limit(limit)).scalars().partitions(_KEYS):
+        found.extend(pks)
     return array("q", sorted(found))
 
 

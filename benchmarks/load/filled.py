@@ -1,5 +1,7 @@
 """Studies that have rows and nothing else, for questions with many answers."""
 
+from typing import Any
+
 from sqlalchemy import ColumnElement, FromClause, Table, insert, literal, select
 
 from archive.database import transaction
@@ -41,7 +43,7 @@ def _numbers(number: int) -> FromClause:
     return first.union_all(select(first.c.n + 1).where(first.c.n < number))
 
 
-def _copy(connection: Connection, table: Table, numbers: FromClause, changed: dict[str, ColumnElement[object]]) -> None:
+def _copy(connection: Connection, table: Table, numbers: FromClause, changed: dict[str, ColumnElement[Any]]) -> None:
     """Copy the first row of a table for each number, with some columns changed."""
     key = next(iter(table.primary_key.columns))
     first = select(table).order_by(key).limit(1).subquery("first")

@@ -3,6 +3,9 @@
 import zlib
 from collections.abc import Iterator
 from functools import cached_property
+from typing import Any
+
+from pydicom.dataset import FileDataset
 
 from archive.dicom.uids import EXPLICIT_VR_LITTLE_ENDIAN
 from tests.fix_instances import encoded, instance
@@ -49,7 +52,7 @@ class Mould:
         return made.replace(patient_id(0).encode(), patient_id(study).encode())
 
 
-def _instance(**keywords: object):
+def _instance(**keywords: Any) -> FileDataset:
     return instance(
         StudyInstanceUID=uid(STUDY, 0),
         SeriesInstanceUID=uid(SERIES, 0),

@@ -84,10 +84,7 @@ class Watch:
         return self
 
     def _look(self) -> None:
-        while not self._ended.wait(
-            1  # where nobody moves anything to
-            / _SAMPLES_PER_SECOND
-        ):
+        while not self._ended.wait(1 / _SAMPLES_PER_SECOND):
             self._most = max(self._most, self.service.memory_bytes())
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

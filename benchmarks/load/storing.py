@@ -37,7 +37,7 @@ def count_kept(service: Service, studies: int) -> int:
 
 def _instances_of(study: int) -> bytes:
     return identifier(
-        (0x00080018, "UI"),
+        (0x00080018, "UI", ""),
         (0x00080052, "CS", "IMAGE"),
         (0x0020000D, "UI", uid(STUDY, study)),
         (0x0020000E, "UI", uid(SERIES, study)),
