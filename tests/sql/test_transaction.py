@@ -3,6 +3,8 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, event, func, insert, select
@@ -75,6 +77,24 @@ def test_an_error_of_ours_rolls_back_and_passes(database: Database) -> None:
         transaction.write(database, refuse)
 
     assert held(database) == []
+
+
+def test_the_writer_of_sqlite_keeps_its_large_cache_and_readers_have_small_ones(tmp_path: Path) -> None:
+    def cache_kibibytes(connection: Connection) -> int:
+        return -connection.exec_driver_sql("PRAGMA cache_size").scalar_one()
+
+    def fail(connection: Connection) -> None:
+        raise Misconfigured(str(cache_kibibytes(connection)))
+
+    with closing(Database(f"sqlite:///{tmp_path / 'archive.db'}")) as database:
+        with pytest.raises(Misconfigured, match=str(dialects.SQLITE_WRITER_CACHE_KIBIBYTES)):
+            transaction.write(database, fail)
+        writer = transaction.write(database, cache_kibibytes)
+        with transaction.read(database) as first, transaction.read(database) as second:
+            readers = [cache_kibibytes(first), cache_kibibytes(second)]
+
+    assert writer == dialects.SQLITE_WRITER_CACHE_KIBIBYTES
+    assert readers == [dialects.SQLITE_CACHE_KIBIBYTES] * 2
 
 
 def test_an_error_of_the_database_is_told_as_ours(database: Database) -> None:
