@@ -17,6 +17,7 @@ from scripts.background import descendants
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 _DISCARD = 9  # where nobody moves anything to
 _SAMPLES_PER_SECOND = 20
+_ESTABLISHED = "01"
 _CLEAR_HIGH_WATER_MARK = "5"  # proc(5), clear_refs
 
 
@@ -33,6 +34,11 @@ class Service:
     def processes(self) -> list[int]:
         """Supervisor, workers and housekeeping; of PostgreSQL nothing."""
         return [self.pid, *descendants(self.pid)]
+
+    def connections(self) -> int:
+        """How many there are to its port, by those of its side (proc(5), net/tcp)."""
+        lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        return sum(line[3] == _ESTABLISHED and int(line[1].rpartition(":")[2], 16) == self.port for line in lines)
 
     def cpu_seconds(self) -> float:
         """What all its processes have used, those that ended too."""
