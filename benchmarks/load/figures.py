@@ -52,7 +52,7 @@ class Sizes:
     storing_associations: int = 200
     each: int = 25  # stored by each of them
     finding_seconds: float = 10  # of each of the spells with finds, and of those without
-    spells: int = 3
+    spells: int = 2
     slow_reader_seconds: float = 60
     workers_seconds: float = 10
     frames: int = 1000  # of 2 MiB each

@@ -182,6 +182,7 @@ OBJECT = Row(
     "that the kernel keeps of the most that each ever held (not all at one time: too much rather than too little), and "
     "by 20 looks a second at what they hold together.",
     _large_object,
+    "Bytes come through the association's one buffer and leave from one of 1 MiB. Neither grows with the object.",
 )
 STUDY = Row(
     "large-study",
@@ -194,4 +195,6 @@ ANSWERS = Row(
     "one C-FIND with many answers",
     "All studies, with seven attributes each; all but one are rows that were made by bulk insert.",
     _many_answers,
+    "What grows with the number of answers is a key of eight bytes for each, and what the database keeps for a moment "
+    "while it finds them.",
 )

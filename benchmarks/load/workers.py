@@ -45,4 +45,9 @@ ROW = Row(
     "one worker and two",
     f"{_CALLERS} associations at a time, each as fast as it is answered, from one process; cores tell who was busy.",
     _measure,
+    "A worker is one interpreter, which runs Python on one core at a time; it waits for disk, network and database "
+    "without it. Finds are mostly Python, so a second worker adds to them what the machine has left beside callers and "
+    "database. Stores on SQLite wait for one writer at a time, whichever worker they are in: a second one receives, "
+    "scans and syncs beside it, which shows more in large objects than in small ones. Stores on PostgreSQL commit side "
+    "by side.",
 )
