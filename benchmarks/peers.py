@@ -38,12 +38,14 @@ class Running:
     """From the start of its process until it listened."""
     importer: tuple[str, ...] = ()
     """Its command that takes in files and folders named behind it, if it has one."""
-    database: int | None = None
+    database: str = ""
+    """The address of its database, where that is ours."""
+    server: int | None = None
     """The process of the database server that works for it, if there is one."""
 
     def cpu_seconds(self) -> float:
         """Processor time that it, and the database server for it, have taken."""
-        owners = [self.process.pid] if self.database is None else [self.process.pid, self.database]
+        owners = [self.process.pid] if self.server is None else [self.process.pid, self.server]
         return processes.cpu_seconds(pid for owner in owners for pid in processes.family(owner))
 
 
@@ -65,9 +67,11 @@ class Started:
         self._process.wait_listening(self.port, seconds=60)
         self._seconds = time.perf_counter() - began
 
-    def running(self, title: str, *, importer: tuple[str, ...] = (), database: int | None = None) -> Running:
+    def running(
+        self, title: str, *, importer: tuple[str, ...] = (), database: str = "", server: int | None = None
+    ) -> Running:
         """The archive that it is, of this AE title."""
-        return Running(self.port, title, self._process, self._seconds, importer, database)
+        return Running(self.port, title, self._process, self._seconds, importer, database, server)
 
 
 class PrivatePostgresql:
@@ -192,7 +196,8 @@ class Ours(Archive):
         if self.durability != "full":
             _run([*command, "area", "set", "ARCHIVE", "--durability", self.durability], known)
         importer = (*command, "import", "--data", str(data), "--database", known["ARCHIVE_DATABASE"])
-        return started.running("ARCHIVE", importer=importer, database=self._server())
+        address = known["ARCHIVE_DATABASE"]
+        return started.running("ARCHIVE", importer=importer, database=address, server=self._server())
 
 
 class OursSqliteFull(Ours):
@@ -290,7 +295,7 @@ class Orthanc(Archive):
             )
         )
         started = Started(["/usr/sbin/Orthanc", configuration], folder, environment, lambda _: port)
-        return started.running("ORTHANC", database=self._server())
+        return started.running("ORTHANC", server=self._server())
 
 
 class OrthancPostgresql(Orthanc):

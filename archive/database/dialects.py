@@ -48,8 +48,10 @@ SUPPORTED = (SQLITE, POSTGRESQL)
 
 # For a stranger who holds SQLite's own lock (a person at the sqlite3 prompt); our own writers never meet there.
 SQLITE_BUSY_MILLISECONDS = 10_000
-# Pages of 4 KiB: 64 MiB, enough for the inner pages of the indexes of some ten million instances.
-SQLITE_CACHE_KIBIBYTES = 65_536
+# Pages of 4 KiB. A process has one writer, for whom 64 MiB are enough for the inner pages of the indexes of some ten
+# million instances, and up to some dozens of readers: what these miss is mostly in the cache of the system.
+SQLITE_WRITER_CACHE_KIBIBYTES = 65_536
+SQLITE_CACHE_KIBIBYTES = 16_384
 
 # serialization_failure; deadlock_detected; foreign_key_violation, where the parent was removed under our hands;
 # admin_shutdown, crash_shutdown, cannot_connect_now. Class 08: the connection.
@@ -326,6 +328,15 @@ def prepare_sqlite(engine: Engine) -> None:
             driver.execute(statement)  # past SQLAlchemy, which takes ten times as long
         except sqlite3.Error as error:
             raise DBAPIError.instance(statement, None, error, sqlite3.Error, dialect=connection.dialect) from error
+
+
+def writer(engine: Engine) -> Connection:
+    """A connection for all turns of SQLite's one writer."""
+    connection = engine.connect().execution_options(is_write=True)
+    driver = connection.connection.dbapi_connection
+    assert driver is not None
+    driver.cursor().execute(f"PRAGMA cache_size = -{SQLITE_WRITER_CACHE_KIBIBYTES}").close()
+    return connection
 
 
 def grow_write_ahead_log(database: Path) -> None:

@@ -76,15 +76,24 @@ class Database:
             return
         with self.writers.turn():
             if self._writer is None:
-                self._writer = self.engine.connect().execution_options(is_write=True)
+                self._writer = dialects.writer(self.engine)
             try:
                 yield self._writer
                 if self._checkpoints is not None:
                     self._checkpoints.count()
             except BaseException:
-                self._writer.close()
-                self._writer = None
+                self._roll_back()
                 raise
+
+    def _roll_back(self) -> None:
+        """In a writer's turn: undo what it did; a connection that cannot do that is given up."""
+        assert self._writer is not None
+        try:
+            self._writer.rollback()
+        except SQLAlchemyError:
+            self._writer.invalidate()
+            self._writer.close()
+            self._writer = None
 
     def prepare_for_writers(self) -> None:
         """Spend now, and from now on beside them, what would make write transactions of a service slower than others.

@@ -21,20 +21,26 @@ from archive.query.model import Query
 # Kinds of answer, by their return keys; who invents others for ever has those of long ago forgotten.
 MOST_KINDS_OF_ANSWER = 256
 
+# Made of the database's rows at a time.
+_KEYS = 10_000
+
 
 def matching(connection: Connection, query: Query, area_pk: int, limit: int | None = None) -> "array[int]":
     """The primary keys of the entities of the query's level that match, in the order they arrived.
 
     With a limit, of at most that many entities, whichever the database finds first.
     """
+    found: array[int] = array("q")
     parted = shapes.split(query, limit)
     if parted is None:
         statement = matching_statement(connection.dialect.name, query, area_pk, query.level)
-        rows = connection.execute(statement if limit is None else statement.limit(limit)).all()
+        asked = connection.execute(statement if limit is None else statement.limit(limit)).partitions(_KEYS)
     else:
         shape, values = parted
-        rows = shapes.prepared(shape).run(connection, {**values, "area": area_pk}).rows
-    return array("q", sorted(pk for (pk,) in rows))
+        asked = shapes.prepared(shape).portions(connection, {**values, "area": area_pk}, _KEYS)
+    for rows in asked:
+        found.extend([pk for (pk,) in rows])
+    return array("q", sorted(found))
 
 
 def answers(connection: Connection, level: Level, wanted: Sequence[Any], pks: Sequence[int]) -> list[tuple[Any, ...]]:
