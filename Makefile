@@ -10,7 +10,7 @@ PYTEST_ARGS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help serve test check unit format bench bench-quick bench-tools clean
+.PHONY: help serve test check unit format bench bench-quick bench-tools bench-growth clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -42,6 +42,9 @@ bench-quick: debian-bench $(VENV)/.installed-dev ## the same with few objects, t
 
 bench-tools: debian-bench $(VENV)/.installed-dev ## storescp and storescu beside DCMTK's, into docs/performance-of-tools.md; ARGS select
 	$(BIN)/python -m benchmarks.tools --write docs/performance-of-tools.md $(ARGS)
+
+bench-growth: debian-test $(VENV)/.installed-dev ## a large archive beside a small one, into docs/performance-of-growth.md; ARGS select
+	$(BIN)/python -m benchmarks.growth --write docs/performance-of-growth.md $(ARGS)
 
 clean: ## remove what these targets made, but no archive data
 	rm -rf $(VENV) dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache benchmark-data
