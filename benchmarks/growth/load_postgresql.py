@@ -41,7 +41,7 @@ def load(conninfo: str, batches: Iterable[Batch]) -> None:
         connection.execute("CHECKPOINT")
 
 
-def _drop(connection: psycopg.Connection) -> list[sql.Composable]:
+def _drop(connection: psycopg.Connection) -> list[sql.Composed]:
     """Drop what slows a load; the statements that make it again."""
     unique = connection.execute(_CONSTRAINTS, (["p", "u"], _TABLES, [])).fetchall()
     foreign = connection.execute(_CONSTRAINTS, (["f"], _TABLES, _TABLES)).fetchall()
@@ -53,12 +53,12 @@ def _drop(connection: psycopg.Connection) -> list[sql.Composable]:
         connection.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier(name)))
     return [
         *(_add(*constraint) for constraint in unique),
-        *(sql.SQL(definition) for _, definition in indexes),
+        *(sql.Composed([sql.SQL(definition)]) for _, definition in indexes),
         *(_add(*constraint) for constraint in foreign),
     ]
 
 
-def _add(table: str, name: str, definition: Any) -> sql.Composable:
+def _add(table: str, name: str, definition: Any) -> sql.Composed:
     add = sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} {}")
     return add.format(sql.Identifier(table), sql.Identifier(name), sql.SQL(definition))
 

@@ -110,9 +110,10 @@ def markdown(
         f"together {held} in one area. The rows came by bulk load, without files.",
         "",
         f"- Machine: {facts}.",
-        f"- Each figure is the median of {repeats} (smallest-largest), small and grown in turn; a ratio is the median of",
-        "  neighbours. C-FIND by DCMTK's findscu with its queries in one association, C-STORE by storescu, one association,",
-        "  `TCP_NODELAY=1`, 300 objects of 9 KB; durability full. The others ask the index, as a command would.",
+        f"- Each figure is the median of {repeats} (smallest-largest), small and grown in turn; a ratio is that of",
+        "  neighbours, in the median.",
+        "- C-FIND by DCMTK's findscu, its queries in one association; stores by storescu, 300 objects of 9 KB over one",
+        "  association with `TCP_NODELAY=1`, durability full. All else asks the index, as a command would.",
         "- A question about probes has the same answers in both. *Per answer* where it has not.",
         "",
     ]

@@ -26,8 +26,9 @@ class Object:
     name: str | None = None
 
     def part10_bytes(self) -> bytes:
-        named = {} if self.name is None else {"PatientName": self.name}
-        return part10_bytes(instance(patient=self.patient, study=self.study, number=self.number, **named))
+        made = instance(patient=self.patient, study=self.study, number=self.number)
+        made.PatientName = self.name or made.PatientName
+        return part10_bytes(made)
 
     def series(self) -> tuple[str, str]:
         """Study and Series Instance UID."""
