@@ -19,6 +19,7 @@ from typing import Any
 
 from sqlalchemy import (
     ARRAY,
+    Column,
     ColumnElement,
     Connection,
     Date,
@@ -31,12 +32,15 @@ from sqlalchemy import (
     func,
     literal,
     literal_column,
+    or_,
     select,
     text,
+    union_all,
 )
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.sql.util import ClauseAdapter
 
 from archive.database.prepared import Prepared
 from archive.errors import DatabaseFailed
@@ -142,6 +146,27 @@ def wild_card(dialect_name: str, column: ColumnElement[Any], pattern: str) -> Co
         return column.like(pattern.translate(_LIKE), escape="\\")
     # GLOB is SQLite's case-sensitive matcher; `*` and `?` mean what DICOM means, `[` has to be quoted by a class.
     return column.op("GLOB", is_comparison=True)(pattern.replace("[", "[[]"))
+
+
+def searched(
+    dialect_name: str, area_pk: int, ways: Sequence[tuple[Column[Any], ColumnElement[bool]]]
+) -> ColumnElement[bool]:
+    """The rows of an area's table where one of these columns satisfies its predicate, which no index looks up.
+
+    SQLite would read the whole table, which takes three times as long as the indexes of the columns.
+    """
+    if dialect_name == POSTGRESQL:
+        return or_(*(way for _, way in ways))
+    table = ways[0][0].table
+    rows = table.alias("searched")
+    found = [
+        # That it is not NULL is there for partial indexes.
+        select(rows.c.pk).where(
+            rows.c.area_pk == area_pk, rows.c[column.name].is_not(None), ClauseAdapter(rows).traverse(way)
+        )
+        for column, way in ways
+    ]
+    return table.c.pk.in_(union_all(*found))
 
 
 # SQLite takes 50,000 bytes for GLOB, and a character may have four; the longest value, an LT, has 10,240 characters.

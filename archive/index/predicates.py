@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, assert_never, cast
 
-from sqlalchemy import ColumnElement, and_, false, or_, select, true
+from sqlalchemy import Column, ColumnElement, and_, exists, false, or_, select, true
 
 from archive.database import dialects
 from archive.dicom.attributes import NAME_GROUPS, Attribute
@@ -45,28 +45,32 @@ class Predicates:
         self._dialect = dialect_name
         self._area_pk = area_pk
 
-    def of_key(self, key: Key) -> ColumnElement[bool]:
-        """The rows of the level's table that the key lets through."""
+    def of_key(self, key: Key, *, leads: bool = True) -> ColumnElement[bool]:
+        """The rows of the level's table that the key lets through; it leads, or looks at what others have found."""
         attribute, condition = key.attribute, key.condition
         if attribute.keyword in _IN_SERIES:
-            return self._in_series(attribute, condition)
+            return self._in_series(attribute, condition, leads=leads)
         if isinstance(condition, SequenceItem):
             return self._item(condition)
         if attribute.vr == "PN":
-            return self._name(attribute, condition)
+            return self._name(attribute, condition, leads=leads)
         text = columns.named(attribute.level, attribute.text_column) if attribute.text_column else None
         return self._values(columns.typed(attribute), text, attribute.multi_valued, condition)
 
-    def _in_series(self, attribute: Attribute, condition: Condition) -> ColumnElement[bool]:
+    def _in_series(self, attribute: Attribute, condition: Condition, *, leads: bool) -> ColumnElement[bool]:
         """One of the study's series matches; none has a value where an empty one is asked for."""
         if condition == EmptyValue():
             return columns.typed(attribute).is_(None)
         if isinstance(condition, AnyOf) and EmptyValue() in condition.conditions:
             others = AnyOf(tuple(each for each in condition.conditions if each != EmptyValue()))
-            return or_(self._in_series(attribute, EmptyValue()), self._in_series(attribute, others))
+            return or_(
+                self._in_series(attribute, EmptyValue(), leads=False), self._in_series(attribute, others, leads=False)
+            )
         column, is_many = _IN_SERIES[attribute.keyword]
-        matching = self._values(column, None, is_many, condition)
-        return studies.c.pk.in_(select(_within.c.study_pk).where(_within.c.area_pk == self._area_pk, matching))
+        matching = and_(_within.c.area_pk == self._area_pk, self._values(column, None, is_many, condition))
+        if leads:  # all studies with such a series, by an index
+            return studies.c.pk.in_(select(_within.c.study_pk).where(matching))
+        return exists().where(_within.c.study_pk == studies.c.pk, matching).correlate(studies)
 
     def _item(self, condition: SequenceItem) -> ColumnElement[bool]:
         """One row of series_requests matches all the keys of the item."""
@@ -124,24 +128,25 @@ class Predicates:
             case _:
                 assert_never(condition)
 
-    def _name(self, attribute: Attribute, condition: Condition) -> ColumnElement[bool]:
+    def _name(self, attribute: Attribute, condition: Condition, *, leads: bool) -> ColumnElement[bool]:
         match condition:
             case PersonName(parts, is_folded):
                 suffix = "_folded" if is_folded else ""
-                return and_(*(self._name_part(attribute, part, suffix) for part in parts))
+                return and_(*(self._name_part(attribute, part, suffix, leads=leads) for part in parts))
             case EmptyValue():
                 return and_(
                     *(columns.named(attribute.level, f"{attribute.column}_{group}").is_(None) for group in NAME_GROUPS)
                 )
             case AnyOf(conditions):
-                return _any_of([self._name(attribute, each) for each in conditions])
+                return _any_of([self._name(attribute, each, leads=leads) for each in conditions])
             case _:
                 raise AssertionError(f"{condition} is no condition of a person name")
 
-    def _name_part(self, attribute: Attribute, part: NamePart, suffix: str) -> ColumnElement[bool]:
+    def _name_part(self, attribute: Attribute, part: NamePart, suffix: str, *, leads: bool) -> ColumnElement[bool]:
         ways: list[ColumnElement[bool]] = []
+        searched: list[tuple[Column[Any], ColumnElement[bool]]] = []
         for group in part.groups:
-            column = columns.named(attribute.level, f"{attribute.column}_{group}{suffix}")
+            column = columns.TABLES[attribute.level].c[f"{attribute.column}_{group}{suffix}"]
             for pattern in part.patterns:
                 if attribute.multi_valued:
                     expression = pattern.expression or patterns.expression(pattern.pattern)
@@ -152,8 +157,13 @@ class Predicates:
                 way = self._wild_card(column, pattern.pattern) if pattern.is_wild else column == pattern.pattern
                 if pattern.expression is not None:
                     way = and_(way, column.regexp_match(rf"\A(?:{pattern.expression})\Z"))
-                ways.append(way)
-        return _any_of(ways)
+                if leads and pattern.pattern.startswith(("*", "?")):
+                    searched.append((column, way))
+                else:
+                    ways.append(way)
+        if searched:
+            ways.append(dialects.searched(self._dialect, self._area_pk, searched))
+        return ways[0] if len(ways) == 1 else _any_of(ways)
 
     def _any_value(self, column: ColumnElement[Any], expression: str, pattern: str = "") -> ColumnElement[bool]:
         """One of the backslash-separated values matches the expression of `pattern`; an empty one is no value."""

@@ -6,6 +6,7 @@ each; then, a chunk at a time, the columns that the answer needs. An entity remo
 
 from array import array
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, select
@@ -13,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, select
 from archive.database import dialects
 from archive.dicom.attributes import UNIQUE_KEYS, Level
 from archive.index import columns
+from archive.index.leading import leads
 from archive.index.predicates import Predicates
 from archive.query.model import Query
 
@@ -30,7 +32,8 @@ def matching(connection: Connection, query: Query, area_pk: int, limit: int | No
 def matching_statement(dialect_name: str, query: Query, area_pk: int, level: Level) -> Select[int]:
     """The rows of `level` that match the query, or lie below entities that do."""
     predicates = Predicates(dialect_name, area_pk)
-    asked = [(key.attribute.level, predicates.of_key(key)) for key in query.keys]
+    today = datetime.now(UTC).date()
+    asked = [(key.attribute.level, predicates.of_key(key, leads=leads(query, key, today))) for key in query.keys]
     asked += [(moments.date_attribute.level, predicates.of_moments(moments)) for moments in query.date_time_ranges]
     with_counters = any(columns.is_counter(key.attribute.level, key.attribute.column) for key in query.keys)
     highest = min([level, *(of_level for of_level, _ in asked)])

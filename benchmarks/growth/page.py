@@ -21,7 +21,7 @@ class Figures:
     """By title of the question and size of the archive, in the order they were taken."""
     parts: Sequence[Part] = ()
     rows: Mapping[str, int] = field(default_factory=dict)
-    once: Mapping[str, float] = field(default_factory=dict)
+    once: dict[str, float] = field(default_factory=dict)
     """Seconds of what was done a single time."""
 
     def values(self, question: Question, size: str) -> list[float]:
