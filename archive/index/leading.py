@@ -48,6 +48,8 @@ def strength(key: Key, today: date) -> Strength:
         return _of_days(condition, today)
     if keyword in _INDEXED:
         return _of_text(condition)
+    if keyword == "StudyDescription":
+        return Strength.SEARCHED
     return Strength.LISTED if keyword == "ModalitiesInStudy" else Strength.NONE
 
 

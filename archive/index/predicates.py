@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, assert_never, cast
 
-from sqlalchemy import Column, ColumnElement, and_, exists, false, or_, select, true
+from sqlalchemy import ColumnElement, and_, exists, false, or_, select, true
 
 from archive.database import dialects
+from archive.database.dialects import Search
 from archive.dicom.attributes import NAME_GROUPS, Attribute
 from archive.index import columns, rows
 from archive.index.tables import series, series_requests, studies
@@ -54,8 +55,22 @@ class Predicates:
             return self._item(condition)
         if attribute.vr == "PN":
             return self._name(attribute, condition, leads=leads)
+        if attribute.keyword == "StudyDescription" and leads:
+            return self._description(condition)
         text = columns.named(attribute.level, attribute.text_column) if attribute.text_column else None
         return self._values(columns.typed(attribute), text, attribute.multi_valued, condition)
+
+    def _description(self, condition: Condition) -> ColumnElement[bool]:
+        """The studies of a description, which has trigrams and no other index."""
+        column = studies.c.study_description
+        match condition:
+            case WildCard(pattern) if len(pattern) <= dialects.MAX_PATTERN_CHARACTERS:
+                search = Search(column, pattern, dialects.wild_card(self._dialect, column, pattern))
+            case SingleValue(str() as value):
+                search = Search(column, value, column == value)
+            case _:
+                return self._values(column, column, False, condition)
+        return dialects.searched(self._dialect, self._area_pk, [search])
 
     def _in_series(self, attribute: Attribute, condition: Condition, *, leads: bool) -> ColumnElement[bool]:
         """One of the study's series matches; none has a value where an empty one is asked for."""
@@ -144,7 +159,7 @@ class Predicates:
 
     def _name_part(self, attribute: Attribute, part: NamePart, suffix: str, *, leads: bool) -> ColumnElement[bool]:
         ways: list[ColumnElement[bool]] = []
-        searched: list[tuple[Column[Any], ColumnElement[bool]]] = []
+        searches: list[Search] = []
         for group in part.groups:
             column = columns.TABLES[attribute.level].c[f"{attribute.column}_{group}{suffix}"]
             for pattern in part.patterns:
@@ -158,11 +173,11 @@ class Predicates:
                 if pattern.expression is not None:
                     way = and_(way, column.regexp_match(rf"\A(?:{pattern.expression})\Z"))
                 if leads and pattern.pattern.startswith(("*", "?")):
-                    searched.append((column, way))
+                    searches.append(Search(column, pattern.pattern, way))
                 else:
                     ways.append(way)
-        if searched:
-            ways.append(dialects.searched(self._dialect, self._area_pk, searched))
+        if searches:
+            ways.append(dialects.searched(self._dialect, self._area_pk, searches))
         return ways[0] if len(ways) == 1 else _any_of(ways)
 
     def _any_value(self, column: ColumnElement[Any], expression: str, pattern: str = "") -> ColumnElement[bool]:

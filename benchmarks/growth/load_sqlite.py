@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
+from archive.database.dialects import SQLITE_TRIGRAMS
 from benchmarks.growth.made_rows import COLUMNS, Batch
 
 _CACHE_KIBIBYTES = 2 * 1024 * 1024  # unique constraints cannot wait: their trees stay in memory
@@ -21,15 +22,17 @@ def load(database: Path, batches: Iterable[Batch]) -> None:
             connection.execute(f"PRAGMA {pragma}").close()
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KIBIBYTES}")
         connection.execute("PRAGMA threads = 2")  # they sort for indexes
-        indexes = _drop_indexes(connection)
+        again = _drop(connection)
         connection.execute("BEGIN")
         for batch in batches:
             for table, rows in batch.items():
                 places = ", ".join("?" * len(COLUMNS[table]))
                 connection.executemany(f"INSERT INTO {table.name} ({_listed(COLUMNS[table])}) VALUES ({places})", rows)
         connection.execute("COMMIT")
-        for statement in indexes:
+        for statement in again:
             connection.execute(statement)
+        for name in SQLITE_TRIGRAMS.values():
+            connection.execute(f"INSERT INTO {name} ({name}) VALUES ('rebuild')")
         _restore_statistics(connection)
         for pragma in ("locking_mode = NORMAL", "journal_mode = WAL"):
             connection.execute(f"PRAGMA {pragma}").close()
@@ -39,15 +42,15 @@ def _listed(columns: Iterable[str]) -> str:
     return ", ".join(f'"{name}"' for name in columns)
 
 
-def _drop_indexes(connection: sqlite3.Connection) -> list[str]:
-    """Drop all that a CREATE INDEX made on the tables to be filled; the statements that make them again."""
+def _drop(connection: sqlite3.Connection) -> list[str]:
+    """Drop triggers, and what a CREATE INDEX made, of the tables to be filled; the statements that make them again."""
     connection.execute("CREATE TEMP TABLE statistics AS SELECT tbl, idx, stat FROM sqlite_stat1")
     tables = ", ".join(f"'{table.name}'" for table in COLUMNS)
-    made = f"SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL AND tbl_name IN ({tables})"
-    found = connection.execute(made).fetchall()
-    for name, _ in found:
-        connection.execute(f'DROP INDEX "{name}"')
-    return [statement for _, statement in found]
+    made = "SELECT type, name, sql FROM sqlite_schema WHERE type IN ('index', 'trigger') AND sql IS NOT NULL"
+    found = connection.execute(f"{made} AND tbl_name IN ({tables})").fetchall()
+    for kind, name, _ in found:
+        connection.execute(f'DROP {kind} "{name}"')
+    return [statement for _, _, statement in found]
 
 
 def _restore_statistics(connection: sqlite3.Connection) -> None:

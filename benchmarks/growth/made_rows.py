@@ -108,6 +108,8 @@ _REPORT = Modality("SR", 0, f"{_STORAGE}88.33", 0, (0, 0), 12_000, 0, 0, 120, ("
 _WITH_REPORT, _REPORTED = ("CT", "MR", "XA"), 0.3  # these studies have a dose report, so many of them
 _MOST_SERIES, _MOST_INSTANCES = 40, 1500
 
+_NUMBERS = {name: number for number, name in enumerate([*(each.name for each in MODALITIES), "SR", "IVOCT"])}
+
 # Of the probes.
 PROBE_MODALITY = "IVOCT"
 PROBE_STUDIES = 1000
@@ -141,8 +143,7 @@ PROBE_PATIENTS = PROBE_STUDIES // _PROBES_OF_PATIENT
 _FIRST_DAY = date(2016, 1, 4)  # a Monday
 _DAYS = 3650
 _WEEKEND = 0.2  # of a working day
-_DEVICES = 60
-_RANDOM_UIDS = 0.1  # devices that make UIDs from UUIDs (PS3.5 B.2)
+_DEVICES = 7  # of each modality
 _NEW_PATIENTS = 0.5  # of studies
 
 # No "q" and no "x": those are the probes'.
@@ -386,9 +387,10 @@ class MadeRows:
         """A series and its instances."""
         random, totals = self._random, self._totals
         totals.series += 1
-        pk, area_pk, device = totals.series, self._area_pk, random.randrange(_DEVICES)
+        pk, area_pk, device = totals.series, self._area_pk, 10 * _NUMBERS[modality.name] + random.randrange(_DEVICES)
         uid, source = f"{_UID_ROOT}.{device}.{at.date_text}{at.time_text}.{pk}", f"STATION{device:02}"
-        if device < _RANDOM_UIDS * _DEVICES:
+        if device % 10 == 0:
+            # the first of each modality makes them from UUIDs (PS3.5 B.2)
             uid = f"2.25.{random.getrandbits(118)}"
         mean, deviation = modality.instances
         count = 1 + min(int(random.lognormvariate(mean, deviation)), _MOST_INSTANCES) if deviation else 1
