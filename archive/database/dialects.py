@@ -10,9 +10,8 @@ import os
 import re
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cache, lru_cache
 from pathlib import Path
@@ -20,33 +19,30 @@ from typing import Any
 
 from sqlalchemy import (
     ARRAY,
-    Column,
     ColumnElement,
     Connection,
     Date,
     Engine,
     Integer,
     Numeric,
-    Select,
     Table,
     bindparam,
-    column,
     event,
     func,
     literal,
     literal_column,
     or_,
     select,
-    table,
     text,
     union_all,
 )
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
-from sqlalchemy.sql.util import ClauseAdapter
 
+from archive.database import trigrams
 from archive.database.prepared import Prepared
+from archive.database.trigrams import Search
 from archive.errors import DatabaseFailed, Misconfigured
 
 SQLITE = "sqlite"
@@ -152,15 +148,6 @@ def wild_card(dialect_name: str, column: ColumnElement[Any], pattern: str) -> Co
     return column.op("GLOB", is_comparison=True)(pattern.replace("[", "[[]"))
 
 
-@dataclass(frozen=True, slots=True)
-class Search:
-    """What is looked for in a text column: the predicate, and the wild card pattern that is part of it."""
-
-    column: Column[Any]
-    pattern: str
-    matching: ColumnElement[bool]
-
-
 def searched(dialect_name: str, area_pk: int, searches: Sequence[Search]) -> ColumnElement[bool]:
     """The rows of an area's table of which one of the searches is true, where no index looks them up.
 
@@ -170,55 +157,7 @@ def searched(dialect_name: str, area_pk: int, searches: Sequence[Search]) -> Col
     if dialect_name == POSTGRESQL:
         return or_(*(each.matching for each in searches))
     of_column = searches[0].column.table
-    return of_column.c.pk.in_(union_all(*(_keys_found(area_pk, each) for each in searches)))
-
-
-def _keys_found(area_pk: int, search: Search) -> Select[Any]:
-    rows = search.column.table.alias("searched")
-    # That it is not NULL is there for partial indexes.
-    wanted = [rows.c[search.column.name].is_not(None), ClauseAdapter(rows).traverse(search.matching)]
-    trigrams = _trigrams(search.pattern)
-    name = SQLITE_TRIGRAMS.get((rows.element.name, search.column.name))
-    if name is None or not trigrams:
-        return select(rows.c.pk).where(rows.c.area_pk == area_pk, *wanted)
-    held = table(name, column("rowid", Integer))
-    by_trigrams = select(held.c.rowid).where(literal_column(name).op("MATCH", is_comparison=True)(trigrams))
-    # Adding 0 keeps the indexes of the area out of it.
-    return select(rows.c.pk).where(rows.c.pk.in_(by_trigrams), rows.c.area_pk + 0 == area_pk, *wanted)
-
-
-# A table beside a column: the rows that have three characters in a row (https://sqlite.org/fts5.html, section 4.3.4).
-SQLITE_TRIGRAMS: Mapping[tuple[str, str], str] = {
-    ("patients", "patient_name_alphabetic_folded"): "patient_name_trigrams",
-    ("studies", "study_description"): "study_description_trigrams",
-}
-_MOST_TRIGRAMS = 16  # more make a search no narrower
-
-
-def _trigrams(pattern: str) -> str:
-    """The expression of FTS5 for rows that have all trigrams of a wild card pattern; empty if it has none."""
-    runs = re.split(r"[*?]", pattern)
-    found = dict.fromkeys(run[at : at + 3] for run in runs for at in range(len(run) - 2))
-    return " AND ".join('"' + each.replace('"', '""') + '"' for each in list(found)[:_MOST_TRIGRAMS])
-
-
-def sqlite_trigram_statements(table_name: str, column_name: str) -> Sequence[str]:
-    """What makes the trigrams of a column, and keeps them in the transactions of its rows.
-
-    Row keys only, no positions (detail=none): a search asks for several trigrams and looks at each row that has them.
-    """
-    name = SQLITE_TRIGRAMS[table_name, column_name]
-    take_out = f"INSERT INTO {name} ({name}, rowid, {column_name}) SELECT 'delete', OLD.pk, OLD.{column_name}"
-    put_in = f"INSERT INTO {name} (rowid, {column_name}) SELECT NEW.pk, NEW.{column_name}"
-    was, is_there = f"WHERE OLD.{column_name} IS NOT NULL", f"WHERE NEW.{column_name} IS NOT NULL"
-    return (
-        f"CREATE VIRTUAL TABLE {name} USING fts5({column_name}, content='{table_name}', content_rowid='pk', "
-        "tokenize='trigram case_sensitive 1', detail=none, columnsize=0)",
-        f"CREATE TRIGGER {name}_insert AFTER INSERT ON {table_name} BEGIN {put_in} {is_there}; END",
-        f"CREATE TRIGGER {name}_delete AFTER DELETE ON {table_name} BEGIN {take_out} {was}; END",
-        f"CREATE TRIGGER {name}_update AFTER UPDATE OF {column_name} ON {table_name} "
-        f"BEGIN {take_out} {was}; {put_in} {is_there}; END",
-    )
+    return of_column.c.pk.in_(union_all(*(trigrams.keys_found(area_pk, each) for each in searches)))
 
 
 # SQLite takes 50,000 bytes for GLOB, and a character may have four; the longest value, an LT, has 10,240 characters.

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import DDL, Column, ColumnElement, Index, Table, event, true
 
-from archive.database import dialects
+from archive.database import trigrams
 from archive.index.activity_tables import associations, operations
 from archive.index.tables import evictions, instances, patients, series, series_requests, studies, study_usage
 
@@ -31,9 +31,9 @@ def _trigrams(name: str, column: Column[Any]) -> None:
         dialect="postgresql"
     )
     of_table = column.table
-    for statement in dialects.sqlite_trigram_statements(of_table.name, column.name):
+    for statement in trigrams.statements(of_table.name, column.name):
         event.listen(of_table, "after_create", DDL(statement).execute_if(dialect="sqlite"))
-    drop = DDL(f"DROP TABLE IF EXISTS {dialects.SQLITE_TRIGRAMS[of_table.name, column.name]}")
+    drop = DDL(f"DROP TABLE IF EXISTS {trigrams.TABLES[of_table.name, column.name]}")
     event.listen(of_table, "before_drop", drop.execute_if(dialect="sqlite"))
 
 

@@ -7,7 +7,7 @@ from typing import Any, assert_never, cast
 from sqlalchemy import ColumnElement, and_, exists, false, or_, select, true
 
 from archive.database import dialects
-from archive.database.dialects import Search
+from archive.database.trigrams import Search
 from archive.dicom.attributes import NAME_GROUPS, Attribute
 from archive.index import columns, rows
 from archive.index.tables import series, series_requests, studies

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
-from archive.database.dialects import SQLITE_TRIGRAMS
+from archive.database import trigrams
 from benchmarks.growth.made_rows import COLUMNS, Batch
 
 _CACHE_KIBIBYTES = 2 * 1024 * 1024  # unique constraints cannot wait: their trees stay in memory
@@ -31,7 +31,7 @@ def load(database: Path, batches: Iterable[Batch]) -> None:
         connection.execute("COMMIT")
         for statement in again:
             connection.execute(statement)
-        for name in SQLITE_TRIGRAMS.values():
+        for name in trigrams.TABLES.values():
             connection.execute(f"INSERT INTO {name} ({name}) VALUES ('rebuild')")
         _restore_statistics(connection)
         for pragma in ("locking_mode = NORMAL", "journal_mode = WAL"):

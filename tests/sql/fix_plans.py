@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, event, insert
 
-from archive.database.dialects import SQLITE_TRIGRAMS
+from archive.database import trigrams
 from archive.index.tables import evictions, instances, patients, series, series_requests, studies, study_usage
 from tests.sql.fix_holdings import CT, MOMENT
 
@@ -86,7 +86,7 @@ def _explain_sqlite(connection: Connection, statement: str, parameters: Any) -> 
         if step is None:
             continue
         verb, table, index, looked_up = step.groups()
-        if table in SQLITE_TRIGRAMS.values() and _MATCH in detail:
+        if table in trigrams.TABLES.values() and _MATCH in detail:
             plan.indexes[table] = "MATCH"
             continue
         table = _ALIASES.get(table, table)

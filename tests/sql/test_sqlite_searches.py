@@ -9,8 +9,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import Connection, text
 
-from archive.database import transaction
-from archive.database.dialects import SQLITE_TRIGRAMS
+from archive.database import transaction, trigrams
 from archive.database.engine import Database
 from archive.dicom.attributes import Level
 from archive.index import holdings
@@ -39,7 +38,7 @@ def connection(filled: Shelf) -> Iterator[Connection]:
 
 def assert_trigrams_agree(connection: Connection) -> None:
     """Raises where a table of trigrams differs from its column."""
-    for name in SQLITE_TRIGRAMS.values():
+    for name in trigrams.TABLES.values():
         connection.execute(text(f"INSERT INTO {name} ({name}, rank) VALUES ('integrity-check', 1)"))
 
 
