@@ -236,7 +236,6 @@ def questions(folder: Path) -> list[Question]:
         Question("the newest 20", "ms", _index(_newest(20), 50)),
         Question("the newest 20 of a year", "ms", _index(_newest(20, StudyDate="19990101-20161231"), 20)),
         Question("the newest 20 by part of a name", "ms", _index(_newest(20, PatientName="*xqua07*"), 20)),
-        Question("the newest 20 of a modality", "ms", _index(_newest(20, ModalitiesInStudy="CT"), 5)),
         Question("any 100 of a modality", "ms", _index(_first_found(100, ModalitiesInStudy="CT"), 20)),
         Question("any 100 by two letters", "ms", _index(_first_found(100, PatientName=f"*{_LETTERS}*"), 20)),
         Question("counters of the area", "ms", _index(lambda opened, site: [usage.of_area(opened, site.area_pk)], 200)),

@@ -8,9 +8,9 @@ from sqlalchemy import Connection, func, select, text
 from archive.database.metadata import metadata
 from benchmarks.growth.made_rows import COLUMNS
 
-# Pages of all sizes are counted whole: what is not filled is taken all the same.
+# Added up, `pageno` is a number of pages; `pgsize` overflows at 2 GiB (SQLite 3.40).
 _SQLITE = """
-    SELECT stat.name, coalesce(made.tbl_name, stat.name), stat.pgsize
+    SELECT stat.name, coalesce(made.tbl_name, stat.name), stat.pageno * (SELECT page_size FROM pragma_page_size)
     FROM dbstat AS stat LEFT JOIN sqlite_schema AS made ON made.name = stat.name WHERE stat.aggregate = TRUE
 """
 # A table's TOAST is its own.
