@@ -10,7 +10,7 @@ PYTEST_ARGS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help serve test check unit format bench bench-quick bench-tools bench-load clean
+.PHONY: help serve test check unit format bench bench-quick bench-tools bench-load bench-growth clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -45,6 +45,9 @@ bench-tools: debian-bench $(VENV)/.installed-dev ## storescp and storescu beside
 
 bench-load: debian-test $(VENV)/.installed-dev ## the archive under load, into docs/performance-of-load.md; ARGS select
 	$(BIN)/python -m benchmarks.load --archives ours-sqlite,ours-postgresql --write docs/performance-of-load.md $(ARGS)
+
+bench-growth: debian-test $(VENV)/.installed-dev ## a large archive beside a small one, into docs/performance-of-growth.md; ARGS select
+	$(BIN)/python -m benchmarks.growth --write docs/performance-of-growth.md $(ARGS)
 
 clean: ## remove what these targets made, but no archive data
 	rm -rf $(VENV) dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache benchmark-data

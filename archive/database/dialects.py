@@ -31,16 +31,20 @@ from sqlalchemy import (
     func,
     literal,
     literal_column,
+    or_,
     select,
     text,
     type_coerce,
+    union_all,
 )
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
+from archive.database import trigrams
 from archive.database.prepared import Prepared
-from archive.errors import DatabaseFailed
+from archive.database.trigrams import Search
+from archive.errors import DatabaseFailed, Misconfigured
 
 SQLITE = "sqlite"
 POSTGRESQL = "postgresql"
@@ -150,6 +154,18 @@ def wild_card(dialect_name: str, column: ColumnElement[Any], pattern: str) -> Co
         return column.like(pattern.translate(_LIKE), escape="\\")
     # GLOB is SQLite's case-sensitive matcher; `*` and `?` mean what DICOM means, `[` has to be quoted by a class.
     return column.op("GLOB", is_comparison=True)(pattern.replace("[", "[[]"))
+
+
+def searched(dialect_name: str, area_pk: int, searches: Sequence[Search]) -> ColumnElement[bool]:
+    """The rows of an area's table of which one of the searches is true, where no index looks them up.
+
+    SQLite is given the keys of the rows: by trigrams where there are any, else by reading an index of the column, which
+    takes a third of the time that the whole table takes.
+    """
+    if dialect_name == POSTGRESQL:
+        return or_(*(each.matching for each in searches))
+    of_column = searches[0].column.table
+    return of_column.c.pk.in_(union_all(*(trigrams.keys_found(area_pk, each) for each in searches)))
 
 
 # SQLite takes 50,000 bytes for GLOB, and a character may have four; the longest value, an LT, has 10,240 characters.
@@ -307,6 +323,11 @@ def prepare_sqlite(engine: Engine) -> None:
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, record: Any) -> None:
+        if not connection.execute("SELECT sqlite_compileoption_used('ENABLE_FTS5')").fetchone()[0]:
+            raise Misconfigured(
+                f"The SQLite {sqlite3.sqlite_version} of this Python has no full-text search (FTS5), which searches "
+                "for parts of names; use another Python, or a PostgreSQL"
+            )
         connection.isolation_level = None  # sqlite3 would begin by itself, and too late
         cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode = WAL")

@@ -97,7 +97,7 @@ class _Compiled:
             listener(connection, cursor, self._text, parameters, None, is_many)
         return cursor
 
-    def _wrapped(self, error: Exception, connection: Connection, cursor: Any) -> Exception:
+    def _wrapped(self, error: Any, connection: Connection, cursor: Any) -> Exception:
         """SQLAlchemy's error for one of the driver's."""
         is_lost = self._dialect.is_disconnect(error, connection.connection.driver_connection, cursor)
         if is_lost:

@@ -6,14 +6,21 @@ from sqlalchemy import ColumnElement, Select, and_, select
 
 from archive.dicom.attributes import UNIQUE_KEYS, Level
 from archive.index import columns
+from archive.index.leading import leading_keys
 from archive.index.predicates import Predicates
 from archive.query.model import Query
 
 
-def matching_statement(dialect_name: str, query: Query, area_pk: int, level: Level) -> Select[int]:
-    """The rows of `level` that match the query, or lie below entities that do."""
+def matching_statement(
+    dialect_name: str, query: Query, area_pk: int, level: Level, leading: Sequence[bool] | None = None
+) -> Select[int]:
+    """The rows of `level` that match the query, or lie below entities that do.
+
+    `leading` tells of each key whether it leads, where the query itself does not.
+    """
     predicates = Predicates(dialect_name, area_pk)
-    asked = [(key.attribute.level, predicates.of_key(key)) for key in query.keys]
+    keys = zip(query.keys, leading or leading_keys(query), strict=True)
+    asked = [(key.attribute.level, predicates.of_key(key, leads=leads)) for key, leads in keys]
     asked += [(moments.date_attribute.level, predicates.of_moments(moments)) for moments in query.date_time_ranges]
     with_counters = any(columns.is_counter(key.attribute.level, key.attribute.column) for key in query.keys)
     highest = min([level, *(of_level for of_level, _ in asked)])

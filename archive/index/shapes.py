@@ -15,6 +15,7 @@ from sqlalchemy import bindparam
 from archive.database.prepared import Prepared
 from archive.dicom.attributes import BY_TAG, Level
 from archive.index import predicates
+from archive.index.leading import leading_keys
 from archive.index.matching import matching_statement
 from archive.query.model import Condition, EmptyValue, Key, Model, Query, Range, SingleValue, UidList
 
@@ -31,6 +32,8 @@ class Shape:
     level: Level
     keys: tuple[tuple[int, Form], ...]
     """The tag of each key, and its kind of matching."""
+    leading: tuple[bool, ...]
+    """Of each key, whether it leads."""
     has_limit: bool
 
 
@@ -47,7 +50,7 @@ def split(query: Query, limit: int | None) -> tuple[Shape, dict[str, Any]] | Non
         form, found = parted
         keys.append((key.attribute.tag, form))
         values |= dict(zip(_names(number, form), found, strict=True))
-    return Shape(query.level, tuple(keys), limit is not None), values
+    return Shape(query.level, tuple(keys), leading_keys(query), limit is not None), values
 
 
 @lru_cache(maxsize=MOST_SHAPES)
@@ -57,14 +60,14 @@ def prepared(shape: Shape) -> Prepared:
     def build(dialect: Any) -> Any:
         keys = tuple(_with_parameters(number, tag, form) for number, (tag, form) in enumerate(shape.keys))
         query = Query(model=Model.PATIENT_ROOT, level=shape.level, keys=keys)
-        statement = matching_statement(dialect.name, query, cast(int, bindparam("area")), shape.level)
+        statement = matching_statement(dialect.name, query, cast(int, bindparam("area")), shape.level, shape.leading)
         return statement.limit(cast(int, bindparam("limit"))) if shape.has_limit else statement
 
     return Prepared(build)
 
 
 def _parted(key: Key) -> tuple[Form, tuple[Any, ...]] | None:
-    if predicates.has_many_values(key.attribute):
+    if predicates.has_many_values(key.attribute) or key.attribute.keyword in predicates.SEARCHED:
         return None
     match key.condition:
         case SingleValue(value):
