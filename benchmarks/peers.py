@@ -161,6 +161,19 @@ class Archive(ABC):
         return self._databases[-1]
 
 
+OURS = (sys.executable, "-m", "archive")
+
+
+def serve(folder: Path, environment: Mapping[str, str]) -> Started:
+    """Start our service, which writes its log into `folder`, on a free port; `environment` names data and database."""
+    port_file = Path(environment["ARCHIVE_DATA"]) / "archive.port"
+
+    def port(process: Background) -> int:
+        return int(process.wait_for_file(port_file).rpartition(":")[2])
+
+    return Started([*OURS, "serve", "--port", "0"], folder, environment, port)
+
+
 class Ours(Archive):
     """This project's archive."""
 
@@ -182,20 +195,14 @@ class Ours(Archive):
         data = folder / "data"
         data.mkdir()
         known = {**environment, "ARCHIVE_DATA": str(data), "ARCHIVE_DATABASE": self._url(folder)}
-        command = [sys.executable, "-m", "archive"]
         if known["ARCHIVE_DATABASE"].startswith("postgresql"):
-            _run([*command, "db", "upgrade"], known)
-        started = Started(
-            [*command, "serve", "--port", "0"],
-            folder,
-            known,
-            lambda process: int(process.wait_for_file(data / "archive.port").rpartition(":")[2]),
-        )
+            _run([*OURS, "db", "upgrade"], known)
+        started = serve(folder, known)
         where = ["--title", DESTINATION, "--host", "127.0.0.1", "--port", str(destination_port)]
-        _run([*command, "peer", "add", "destination", *where], known)
+        _run([*OURS, "peer", "add", "destination", *where], known)
         if self.durability != "full":
-            _run([*command, "area", "set", "ARCHIVE", "--durability", self.durability], known)
-        importer = (*command, "import", "--data", str(data), "--database", known["ARCHIVE_DATABASE"])
+            _run([*OURS, "area", "set", "ARCHIVE", "--durability", self.durability], known)
+        importer = (*OURS, "import", "--data", str(data), "--database", known["ARCHIVE_DATABASE"])
         address = known["ARCHIVE_DATABASE"]
         return started.running("ARCHIVE", importer=importer, database=address, server=self._server())
 
