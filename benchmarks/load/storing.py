@@ -50,6 +50,6 @@ ROW = Row(
     "Small instances of 9 KB, a study for each association; all associations are there before the first C-STORE. "
     "Afterwards every instance is looked for.",
     _measure,
-    "The associations of a worker stand in line, at most 64 share a commit, and who came first has the next one: so the "
-    "slowest waits for the stores before it, and for nobody who came later.",
+    "The associations of a worker stand in line, at most 64 share a commit, and who came first has the next one: so "
+    "the slowest waits for the stores before it, and for nobody who came later.",
 )
