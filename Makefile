@@ -35,9 +35,9 @@ format: $(VENV)/.installed-dev ## mend formatting and what ruff can mend by itse
 	$(BIN)/ruff format .
 
 bench: debian-bench $(VENV)/.installed-dev ## all benchmarks beside DCMTK and Orthanc, into docs/performance.md; ARGS select
-	$(BIN)/python -m benchmarks --write docs/performance.md $(ARGS)
+	$(BIN)/python -m benchmarks --write docs/performance.md --json benchmarks/recorded.json $(ARGS)
 
-bench-quick: debian-bench $(VENV)/.installed-dev ## the same with few objects, to the screen only
+bench-quick: debian-bench $(VENV)/.installed-dev ## the same with few objects, to the screen, beside the ratios recorded
 	$(BIN)/python -m benchmarks --quick $(ARGS)
 
 bench-tools: debian-bench $(VENV)/.installed-dev ## storescp and storescu beside DCMTK's, into docs/performance-of-tools.md; ARGS select

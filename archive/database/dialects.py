@@ -33,6 +33,7 @@ from sqlalchemy import (
     literal_column,
     select,
     text,
+    type_coerce,
 )
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
@@ -88,6 +89,11 @@ _share_area = Prepared(
 def has_one_writer(connection: Connection) -> bool:
     """Whether transactions that write come one after the other anyway."""
     return connection.dialect.name == SQLITE
+
+
+def changes_rows_in_with(connection: Connection) -> bool:
+    """Whether a WITH may insert and update, so that several such statements are one."""
+    return connection.dialect.name == POSTGRESQL
 
 
 def hold_area(connection: Connection, area_pk: int) -> None:
@@ -175,9 +181,22 @@ _LIKE = str.maketrans({"\\": "\\\\", "%": "\\%", "_": "\\_", "*": "%", "?": "_"}
 
 def among(dialect_name: str, column: ColumnElement[Any], values: Iterable[int] | Iterable[str]) -> ColumnElement[bool]:
     """The rows with one of these values, by one bound value however many there are."""
+    return _among(dialect_name, column, list_of(dialect_name, values))
+
+
+def among_those(dialect_name: str, column: ColumnElement[Any], parameter: str) -> ColumnElement[bool]:
+    """The same with a parameter of this name, which takes what `list_of` makes of the values."""
+    return _among(dialect_name, column, bindparam(parameter))
+
+
+def list_of(dialect_name: str, values: Iterable[int] | Iterable[str]) -> Any:
+    """Any number of values as one."""
+    return list(values) if dialect_name == POSTGRESQL else json.dumps(list(values))
+
+
+def _among(dialect_name: str, column: ColumnElement[Any], listed: Any) -> ColumnElement[bool]:
     if dialect_name == POSTGRESQL:
-        return column == func.any(literal(list(values), ARRAY(column.type)))
-    listed = json.dumps(list(values))
+        return column == func.any(type_coerce(listed, ARRAY(column.type)))
     return column.in_(select(literal_column("value")).select_from(func.json_each(listed)))
 
 

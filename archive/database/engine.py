@@ -13,6 +13,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from archive.database import dialects
+from archive.database.checkpoints import Checkpoints
 from archive.errors import DatabaseFailed, Misconfigured
 
 # Threads that wait for a connection are stores and finds, which hold one for milliseconds.
@@ -41,6 +42,7 @@ class Database:
         self.url = parse(url)
         self.writers: dialects.WriterQueue | None = None
         self._writer: Connection | None = None
+        self._checkpoints: Checkpoints | None = None
         if self.url.get_backend_name() == dialects.SQLITE:
             path = Path(self.url.database or "")
             if not path.parent.is_dir():
@@ -77,6 +79,8 @@ class Database:
                 self._writer = dialects.writer(self.engine)
             try:
                 yield self._writer
+                if self._checkpoints is not None:
+                    self._checkpoints.count()
             except BaseException:
                 self._roll_back()
                 raise
@@ -92,7 +96,10 @@ class Database:
             self._writer = None
 
     def prepare_for_writers(self) -> None:
-        """Spend now what would make the first write transactions of a service slower than the others."""
+        """Spend now, and from now on beside them, what would make write transactions of a service slower than others.
+
+        Starts a thread where the database is embedded. Raises DatabaseFailed.
+        """
         if self.writers is None:
             return
         try:
@@ -100,11 +107,16 @@ class Database:
                 dialects.grow_write_ahead_log(Path(self.url.database or ""))
         except (OSError, SQLAlchemyError) as error:
             raise DatabaseFailed("The log of the database cannot be made longer", reason=str(error)) from error
+        if self._checkpoints is None:
+            self._checkpoints = Checkpoints(self.engine, self.writers)
 
     def __str__(self) -> str:
         return self.url.render_as_string(hide_password=True)
 
     def close(self) -> None:
+        if self._checkpoints is not None:
+            self._checkpoints.close()
+            self._checkpoints = None
         if self._writer is not None:
             self._writer.close()
             self._writer = None

@@ -38,6 +38,12 @@ _HIGHEST_CODE_POINT = 0x10FFFF
 _SURROGATES = range(0xD800, 0xE000)  # no characters, so no database holds them
 
 
+def has_many_values(attribute: Attribute) -> bool:
+    """Whether a row holds several values of an attribute, each of which may match."""
+    _, is_many = _IN_SERIES.get(attribute.keyword, (None, attribute.multi_valued))
+    return is_many
+
+
 class Predicates:
     """Makes predicates on the rows of one area, for one dialect."""
 
@@ -55,7 +61,7 @@ class Predicates:
         if attribute.vr == "PN":
             return self._name(attribute, condition)
         text = columns.named(attribute.level, attribute.text_column) if attribute.text_column else None
-        return self._values(columns.typed(attribute), text, attribute.multi_valued, condition)
+        return self._values(columns.typed(attribute), text, has_many_values(attribute), condition)
 
     def _in_series(self, attribute: Attribute, condition: Condition) -> ColumnElement[bool]:
         """One of the study's series matches; none has a value where an empty one is asked for."""
