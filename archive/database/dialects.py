@@ -44,7 +44,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from archive.database import trigrams
 from archive.database.prepared import Prepared
 from archive.database.trigrams import Search
-from archive.errors import DatabaseFailed, Misconfigured
+from archive.errors import DatabaseFailed
 
 SQLITE = "sqlite"
 POSTGRESQL = "postgresql"
@@ -323,11 +323,7 @@ def prepare_sqlite(engine: Engine) -> None:
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, record: Any) -> None:
-        if not connection.execute("SELECT sqlite_compileoption_used('ENABLE_FTS5')").fetchone()[0]:
-            raise Misconfigured(
-                f"The SQLite {sqlite3.sqlite_version} of this Python has no full-text search (FTS5), which searches "
-                "for parts of names; use another Python, or a PostgreSQL"
-            )
+        trigrams.require(connection)
         connection.isolation_level = None  # sqlite3 would begin by itself, and too late
         cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode = WAL")

@@ -6,12 +6,15 @@ rows; only a new or removed patient or study pays for it.
 """
 
 import re
+import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Integer, Select, column, literal_column, select, table
 from sqlalchemy.sql.util import ClauseAdapter
+
+from archive.errors import Misconfigured
 
 TABLES: Mapping[tuple[str, str], str] = {
     ("patients", "patient_name_alphabetic_folded"): "patient_name_trigrams",
@@ -29,6 +32,16 @@ class Search:
     column: Column[Any]
     pattern: str
     matching: ColumnElement[bool]
+
+
+def require(connection: sqlite3.Connection) -> None:
+    """Raises Misconfigured where SQLite was built without full-text search: its triggers would fail each store."""
+    (has_it,) = connection.execute("SELECT sqlite_compileoption_used('ENABLE_FTS5')").fetchone()
+    if not has_it:
+        raise Misconfigured(
+            f"The SQLite {sqlite3.sqlite_version} of this Python has no full-text search (FTS5), by which parts of "
+            "names are found; use another Python, or PostgreSQL"
+        )
 
 
 def keys_found(area_pk: int, search: Search) -> Select[Any]:
