@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from archive.database.dialects import WriterQueue
+from archive.database.sqlite import WriterQueue
 from archive.errors import DatabaseFailed
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, create_engine, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-from archive.database import dialects
+from archive.database import dialects, sqlite
 from archive.database.checkpoints import Checkpoints
 from archive.errors import DatabaseFailed, Misconfigured
 
@@ -40,7 +40,7 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = parse(url)
-        self.writers: dialects.WriterQueue | None = None
+        self.writers: sqlite.WriterQueue | None = None
         self._writer: Connection | None = None
         self._checkpoints: Checkpoints | None = None
         if self.url.get_backend_name() == dialects.SQLITE:
@@ -48,8 +48,8 @@ class Database:
             if not path.parent.is_dir():
                 raise DatabaseFailed("The folder of the database does not exist", path=str(path))
             self.engine = _engine(self.url)
-            dialects.prepare_sqlite(self.engine)
-            self.writers = dialects.WriterQueue(path)
+            sqlite.prepare(self.engine)
+            self.writers = sqlite.WriterQueue(path)
         else:
             self.engine = _postgresql(self.url)
         self.readers = dialects.for_readers(self.engine)
@@ -76,7 +76,7 @@ class Database:
             return
         with self.writers.turn():
             if self._writer is None:
-                self._writer = dialects.writer(self.engine)
+                self._writer = sqlite.writer(self.engine)
             try:
                 yield self._writer
                 if self._checkpoints is not None:
@@ -104,7 +104,7 @@ class Database:
             return
         try:
             with self.writing() as connection, connection.begin():
-                dialects.grow_write_ahead_log(Path(self.url.database or ""))
+                sqlite.grow_log(Path(self.url.database or ""))
         except (OSError, SQLAlchemyError) as error:
             raise DatabaseFailed("The log of the database cannot be made longer", reason=str(error)) from error
         if self._checkpoints is None:

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection, event, func, insert, select
 from sqlalchemy.exc import OperationalError
 
-from archive.database import dialects, transaction
+from archive.database import dialects, sqlite, transaction
 from archive.database.engine import Database
 from archive.database.transaction import GroupCommit
 from archive.errors import DatabaseFailed, Misconfigured
@@ -87,14 +87,14 @@ def test_the_writer_of_sqlite_keeps_its_large_cache_and_readers_have_small_ones(
         raise Misconfigured(str(cache_kibibytes(connection)))
 
     with closing(Database(f"sqlite:///{tmp_path / 'archive.db'}")) as database:
-        with pytest.raises(Misconfigured, match=str(dialects.SQLITE_WRITER_CACHE_KIBIBYTES)):
+        with pytest.raises(Misconfigured, match=str(sqlite.WRITER_CACHE_KIBIBYTES)):
             transaction.write(database, fail)
         writer = transaction.write(database, cache_kibibytes)
         with transaction.read(database) as first, transaction.read(database) as second:
             readers = [cache_kibibytes(first), cache_kibibytes(second)]
 
-    assert writer == dialects.SQLITE_WRITER_CACHE_KIBIBYTES
-    assert readers == [dialects.SQLITE_CACHE_KIBIBYTES] * 2
+    assert writer == sqlite.WRITER_CACHE_KIBIBYTES
+    assert readers == [sqlite.CACHE_KIBIBYTES] * 2
 
 
 def test_an_error_of_the_database_is_told_as_ours(database: Database) -> None:

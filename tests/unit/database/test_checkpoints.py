@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from archive.database import dialects, transaction
+from archive.database import sqlite, transaction
 from archive.database.checkpoints import TRANSACTIONS_BETWEEN
 from archive.database.engine import Database
 
@@ -35,7 +35,7 @@ def test_the_log_of_a_service_is_carried_over_before_a_commit_has_to(database: D
 
     write(database, TRANSACTIONS_BETWEEN)
 
-    assert TRANSACTIONS_BETWEEN * 3 < dialects.SQLITE_CHECKPOINT_PAGES  # SQLite itself would have waited
+    assert TRANSACTIONS_BETWEEN * 3 < sqlite.CHECKPOINT_PAGES  # SQLite itself would have waited
     deadline = time.monotonic() + 30
     while size_bytes(tmp_path / "archive.db") < TRANSACTIONS_BETWEEN * 8000:
         assert time.monotonic() < deadline
@@ -46,7 +46,7 @@ def test_the_log_does_not_grow_while_writers_go_on(database: Database, tmp_path:
     database.prepare_for_writers()
     log_bytes = size_bytes(tmp_path / "archive.db-wal")
 
-    write(database, dialects.SQLITE_CHECKPOINT_PAGES)  # three pages and more each
+    write(database, sqlite.CHECKPOINT_PAGES)  # three pages and more each
 
     assert size_bytes(tmp_path / "archive.db-wal") <= 2 * log_bytes
 
