@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from benchmarks import corpus, measure, peers, report
+from benchmarks import corpus, measure, peers, phases, report
 
 _Kind = TypeVar("_Kind")
 
@@ -68,6 +68,7 @@ def main(arguments: Sequence[str]) -> None:
                 file=sys.stderr,
                 flush=True,
             )
+        times = [] if options.rows else list(phases.measure(corpora, postgresql, folder))
         command = f"python -m benchmarks {shlex.join(arguments)}".strip()
         recorded = report.recorded(_RECORDED) if options.quick and _RECORDED.exists() else None
         page = report.markdown(
@@ -79,6 +80,7 @@ def main(arguments: Sequence[str]) -> None:
             command=command,
             folder=options.folder,
             recorded=recorded,
+            phases=times,
         )
         print(page)
         if options.write:

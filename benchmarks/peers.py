@@ -164,14 +164,14 @@ class Archive(ABC):
 OURS = (sys.executable, "-m", "archive")
 
 
-def serve(folder: Path, environment: Mapping[str, str]) -> Started:
+def serve(folder: Path, environment: Mapping[str, str], program: Sequence[str] = OURS) -> Started:
     """Start our service, which writes its log into `folder`, on a free port; `environment` names data and database."""
     port_file = Path(environment["ARCHIVE_DATA"]) / "archive.port"
 
     def port(process: Background) -> int:
         return int(process.wait_for_file(port_file).rpartition(":")[2])
 
-    return Started([*OURS, "serve", "--port", "0"], folder, environment, port)
+    return Started([*program, "serve", "--port", "0"], folder, environment, port)
 
 
 class Ours(Archive):
@@ -179,6 +179,7 @@ class Ours(Archive):
 
     is_ours = True
     durability = "full"
+    program = OURS
 
     def is_installed(self) -> bool:
         return True
@@ -197,7 +198,7 @@ class Ours(Archive):
         known = {**environment, "ARCHIVE_DATA": str(data), "ARCHIVE_DATABASE": self._url(folder)}
         if known["ARCHIVE_DATABASE"].startswith("postgresql"):
             _run([*OURS, "db", "upgrade"], known)
-        started = serve(folder, known)
+        started = serve(folder, known, self.program)
         where = ["--title", DESTINATION, "--host", "127.0.0.1", "--port", str(destination_port)]
         _run([*OURS, "peer", "add", "destination", *where], known)
         if self.durability != "full":

@@ -14,6 +14,8 @@ from statistics import median
 from benchmarks.corpus import Sizes
 from benchmarks.measure import Figure, Row, Sample
 from benchmarks.peers import Archive
+from benchmarks.phases import Column
+from benchmarks.phases import table as phase_table
 
 
 def machine(folder: Path) -> dict[str, str]:
@@ -79,6 +81,7 @@ def markdown(
     command: str,
     folder: Path,
     recorded: Table | None = None,
+    phases: Sequence[Column] = (),
 ) -> str:
     """The page for docs/performance.md; with what was `recorded`, each ratio stands beside that of then."""
     table = Table(samples)
@@ -118,6 +121,14 @@ def markdown(
             [row.title, *(_beside(row, mine, peer, table, recorded) for mine in ours for peer in peers)] for row in rows
         ]
         page += _lines(header, ratios)
+    if phases:
+        page += [
+            "",
+            "Where the time of a store goes, in us: of the thread of one association, with TCP_NODELAY, durability",
+            "full, means over all stores of a row. Taking these times takes some time itself.",
+            "",
+            *_lines(["", *(column.title for column in phases)], phase_table(phases)),
+        ]
     return "\n".join(page) + "\n"
 
 
