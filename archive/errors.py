@@ -24,8 +24,15 @@ class ArchiveError(Exception):
     def __str__(self) -> str:
         if not self.values:
             return self.message
-        facts = ", ".join(f"{name}={value!r}" for name, value in self.values.items())
+        facts = ", ".join(f"{name}={_shown(name, value)}" for name, value in self.values.items())
         return f"{self.message} ({facts})"
+
+
+def _shown(name: str, value: object) -> str:
+    """A value as people read it: a tag is no number to them."""
+    if name == "offending_element" and isinstance(value, int):
+        return f"({value >> 16:04X},{value & 0xFFFF:04X})"
+    return repr(value)
 
 
 # The other side broke the protocol, or went away.

@@ -84,6 +84,14 @@ class Background:
                 return text.splitlines()[0].strip()
         raise AssertionError("unreachable")
 
+    def wait_for_output(self, *texts: str, seconds: float = _START_SECONDS) -> str:
+        """Wait until the program has written each of these; its whole output."""
+        for _ in self._attempts(seconds, f"did not write each of {texts}"):
+            output = self.output()
+            if all(text in output for text in texts):
+                return output
+        raise AssertionError("unreachable")
+
     def _attempts(self, seconds: float, complaint: str) -> Iterator[None]:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:

@@ -19,7 +19,7 @@ def bar(doing: str, total: int | Callable[[], int | None] | None, *, unit: str =
 
     `total` may be a function, for a number that takes time to find and that only a bar needs; None is not known.
     """
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():  # None: closed by who started us
         yield _nothing
         return
     from rich.console import Console

@@ -1,13 +1,14 @@
 """The wire form of data elements (PS3.5 7.1): which VRs have which length field, padding, byte order and text.
 
 Knows the VR of a tag as well: of our keys from the attribute table; of all others from pydicom's dictionary, which is
-imported when the first such tag is asked for, as start-up must not wait for it.
+imported when the first such tag is asked for, as start-up must not wait for it; of what it lacks from those of a user.
 """
 
 import functools
 import struct
 from array import array
 
+from archive.dicom import further_dictionary
 from archive.dicom.attributes import ATTRIBUTES
 
 UNDEFINED_LENGTH = 0xFFFFFFFF
@@ -109,7 +110,8 @@ def _looked_up_vr(tag: int) -> str:
     try:
         vr = dictionary_VR(tag)
     except KeyError:
-        return "UN"
+        found = further_dictionary.entry(tag)
+        return found.vr if found else "UN"
     return "UN" if vr == "NONE" else vr
 
 

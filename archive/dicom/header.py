@@ -274,8 +274,8 @@ def scan(buffer: Buffer, transfer_syntax: str, *, is_whole: bool = False) -> Hea
     if walked.stop is Stop.PIXELS:
         return _header(buffer, walked, is_implicit, True)
     if walked.stop is Stop.END or walked.stop is Stop.CUT:
-        # Fewer bytes than an element has are padding.
-        ends_cleanly = len(buffer) - walked.end < 8
+        # Fewer bytes than an element has are padding if they are zeros, and otherwise what is left of one.
+        ends_cleanly = len(buffer) - walked.end < 8 and not any(buffer[walked.end :])
         return _header(buffer, walked, is_implicit, is_whole and ends_cleanly)
     if walked.stop is Stop.TOO_MANY:
         raise errors.UnreadableDataSet(reason="too many elements")

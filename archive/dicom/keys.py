@@ -2,7 +2,8 @@
 
 A key is a path and a value: a tag `gggg,eeee`, with parentheses or without, or a name of the dictionary; `[n]` is an
 item of a sequence, from 0, and behind it the path goes on, as in `(0040,0100)[0].Modality=CT`. Backslashes separate
-values. Without a value the element is asked for, and empty. Names are the standard's keywords (PS3.6) and DCMTK's.
+values. Without a value the element is asked for, and empty. Names are the standard's keywords (PS3.6), DCMTK's,
+and those of further dictionaries.
 
 A value is typed in the character set of a terminal, and sent in the Specific Character Set of the identifier: as
 ISO_IR 192 where it is not ASCII and none is said. DCMTK sends the bytes of the terminal, whatever the identifier says
@@ -16,7 +17,7 @@ import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from archive.dicom import charset
+from archive.dicom import charset, further_dictionary
 from archive.dicom.attributes import BY_KEYWORD
 from archive.dicom.elements import (
     CHARACTER_SET_VRS,
@@ -105,7 +106,8 @@ def _tag_of_name(name: str) -> int | None:
     from pydicom.datadict import tag_for_keyword  # slow to import, and few need it
 
     plain = _RETIRED.sub("", name, count=1)
-    return tag_for_keyword(name) or tag_for_keyword(plain) or _tags_by_name().get(plain)
+    known = tag_for_keyword(name) or tag_for_keyword(plain) or _tags_by_name().get(plain)
+    return known or further_dictionary.tag_of(name)
 
 
 @functools.cache
@@ -186,13 +188,17 @@ def _vr(tag: int, beside: Mapping[int, Element]) -> str:
     """The VR by the dictionary; of a private attribute by its creator, if that is in the same data set."""
     vr = vr_of(tag)
     group, number = tag >> 16, tag & 0xFFFF
-    creator = beside.get(group << 16 | number >> 8) if vr == "UN" and group & 1 else None
-    if creator is not None and isinstance(creator.value, bytes):
-        vr = _private_vr(tag, creator.value.decode("latin-1").strip(" \0"))
+    if vr == "UN" and group & 1:
+        creator = beside.get(group << 16 | number >> 8)
+        value = creator.value if creator is not None and isinstance(creator.value, bytes) else b""
+        vr = _private_vr(tag, value.decode("latin-1").strip(" \0"))
     return chosen_vr(vr, tag, pixel_representation=0, bits_allocated=0, waveform_bits=0)
 
 
 def _private_vr(tag: int, creator: str) -> str:
+    found = further_dictionary.entry(tag, creator)
+    if found is not None or not creator:
+        return found.vr if found else "UN"
     from pydicom.datadict import private_dictionary_VR
 
     try:

@@ -93,6 +93,8 @@ class EncodingOptions:
 
 
 AS_DCMTK = EncodingOptions()
+AS_DCMTKS_LIBRARY = EncodingOptions(sequence_lengths=SequenceLengths.UNDEFINED)
+"""As programs of DCMTK without options about the encoding have it: dcmrecv and getscu."""
 
 
 def normalised(

@@ -5,6 +5,7 @@ one association. Data sets are streams of fragments that lie in the association'
 protocol is told by an abort before the PeerError is raised; after it nothing can be exchanged any more.
 """
 
+import logging
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from archive.upper_layer.association import Association
 from archive.upper_layer.connection import Buffer, Deadline
 from archive.upper_layer.pdata import Fragment
 from archive.upper_layer.proposal import Context
+
+log = logging.getLogger(__name__)
 
 # A data set has to bring this much in each `dimse` period: one that brings less is a peer that holds a thread.
 PROGRESS_BYTES = 65536
@@ -50,6 +53,7 @@ class Exchange:
         self._message_id = 0
         self.data_set_bytes = 0  # received so far; whoever wants to know of one message sets it back
         self.answered: Response | None = None  # the response sent last
+        self._shows_messages = log.isEnabledFor(logging.DEBUG)  # asked once: most logs have no room for them
 
     # Receiving
 
@@ -95,6 +99,8 @@ class Exchange:
         except MalformedCommand as error:
             self._fail(error)
         message = Message(self._contexts[context_id], decoded.command, decoded.has_data_set)
+        if self._shows_messages:
+            _show(decoded.command, context_id, has_data_set=decoded.has_data_set, is_incoming=True)
         if decoded.has_data_set:
             self._incoming = context_id
         self._note(message)
@@ -225,7 +231,10 @@ class Exchange:
         self, context_id: int, command: Command, data_set: Buffer | None, *, has_data_set: bool = False
     ) -> list[Buffer]:
         size = self.association.fragment_bytes
-        encoded = command_set.encode(command, has_data_set=has_data_set or data_set is not None)
+        has_data_set = has_data_set or data_set is not None
+        if self._shows_messages:
+            _show(command, context_id, has_data_set=has_data_set, is_incoming=False)
+        encoded = command_set.encode(command, has_data_set=has_data_set)
         buffers = pdata.whole(context_id, encoded, is_command=True, fragment_bytes=size)
         if data_set is not None:
             buffers += pdata.whole(context_id, data_set, is_command=False, fragment_bytes=size)
@@ -247,6 +256,7 @@ class Exchange:
         for response, data_set in responses:
             buffers += self._pdus(self._answer_context(response), response, data_set)
         self.association.send(buffers)
+        self.answered = responses[-1][0]
 
     def _answer_context(self, response: Response) -> int:
         """Where the request came in; a final response closes it."""
@@ -304,3 +314,11 @@ class Exchange:
         """Tell the peer, and raise."""
         self.association.end_because(error)
         raise error
+
+
+def _show(command: Command, context_id: int, *, has_data_set: bool, is_incoming: bool) -> None:
+    """For who looks for a fault: the message, field by field."""
+    from archive.dimse import dump  # few logs have room for it
+
+    first, *below = dump.lines(command, context_id=context_id, has_data_set=has_data_set, is_incoming=is_incoming)
+    log.debug("%s", first, extra={"below": below})

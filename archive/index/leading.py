@@ -1,10 +1,10 @@
-"""Which key of a query leads: where a database had best begin, and what it then only looks at, row by row. Pure.
+"""Which key of a query leads: where a database had best begin, and what it then only looks at, row by row.
 
 SQLite does not know how many rows a pattern lets through, or how many studies hold a CT, and would make a list of all
 of them although another key leaves a handful. PostgreSQL keeps statistics and plans for itself; it is told the same.
 """
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import IntEnum
 
 from archive.query.model import (
@@ -51,6 +51,12 @@ def strength(key: Key, today: date) -> Strength:
     if keyword == "StudyDescription":
         return Strength.SEARCHED
     return Strength.LISTED if keyword == "ModalitiesInStudy" else Strength.NONE
+
+
+def leading_keys(query: Query) -> tuple[bool, ...]:
+    """Of each key of the query, whether it leads today."""
+    today = datetime.now(UTC).date()
+    return tuple(leads(query, key, today) for key in query.keys)
 
 
 def leads(query: Query, key: Key, today: date) -> bool:

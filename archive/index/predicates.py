@@ -34,9 +34,18 @@ _IN_SERIES: dict[str, tuple[ColumnElement[Any], bool]] = {
     "SOPClassesInStudy": (_within.c.sop_classes, True),
 }
 
+# Looked for by their trigrams, even where the whole value is given.
+SEARCHED = frozenset({"StudyDescription"})
+
 _CONDITIONS_IN_A_GROUP = 100
 _HIGHEST_CODE_POINT = 0x10FFFF
 _SURROGATES = range(0xD800, 0xE000)  # no characters, so no database holds them
+
+
+def has_many_values(attribute: Attribute) -> bool:
+    """Whether a row holds several values of an attribute, each of which may match."""
+    _, is_many = _IN_SERIES.get(attribute.keyword, (None, attribute.multi_valued))
+    return is_many
 
 
 class Predicates:
@@ -55,10 +64,10 @@ class Predicates:
             return self._item(condition)
         if attribute.vr == "PN":
             return self._name(attribute, condition, leads=leads)
-        if attribute.keyword == "StudyDescription" and leads:
+        if attribute.keyword in SEARCHED and leads:
             return self._description(condition)
         text = columns.named(attribute.level, attribute.text_column) if attribute.text_column else None
-        return self._values(columns.typed(attribute), text, attribute.multi_valued, condition)
+        return self._values(columns.typed(attribute), text, has_many_values(attribute), condition)
 
     def _description(self, condition: Condition) -> ColumnElement[bool]:
         """The studies of a description, which has trigrams and no other index."""

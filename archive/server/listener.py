@@ -74,8 +74,10 @@ def _bind_all(hosts: Sequence[str], port: int) -> tuple[Socket, ...]:
         except OSError as error:
             for each in opened:
                 each.close()
-            reason = Misconfigured(f"Cannot listen on {host}:{port}: {error.strerror or error}")
-            raise (_Taken(reason) if opened and error.errno == errno.EADDRINUSE else reason) from error
+            is_taken = error.errno == errno.EADDRINUSE
+            advice = "; end what listens there, or take another port" if is_taken else ""
+            reason = Misconfigured(f"Cannot listen on {host}:{port}: {error.strerror or error}{advice}")
+            raise (_Taken(reason) if opened and is_taken else reason) from error
         port = opened[0].getsockname()[1]
     return tuple(opened)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from archive.dimse import status
-from archive.dimse.commands import CCancelRequest, CFindRequest, CFindResponse
+from archive.dimse.commands import MEDIUM, CCancelRequest, CFindRequest, CFindResponse
 from archive.dimse.exchange import Exchange
 from archive.errors import IdentifierTooLarge, PeerError, UnexpectedCommand
 from archive.upper_layer.proposal import Context
@@ -26,13 +26,19 @@ class Answer:
 
 
 def find(
-    exchange: Exchange, context: Context, message_id: int, identifier: bytes, *, cancel_after: int | None = None
+    exchange: Exchange,
+    context: Context,
+    message_id: int,
+    identifier: bytes,
+    *,
+    priority: int = MEDIUM,
+    cancel_after: int | None = None,
 ) -> Iterator[Answer]:
     """Send one request and yield its answers, the final one last; raises PeerError.
 
     Once so many matches have been taken a C-CANCEL is sent, a single time; what is on its way comes still.
     """
-    request = CFindRequest(message_id=message_id, affected_sop_class_uid=context.abstract_syntax)
+    request = CFindRequest(message_id=message_id, affected_sop_class_uid=context.abstract_syntax, priority=priority)
     for count, message in enumerate(exchange.request(context, request, identifier), 1):
         response = message.command
         if not isinstance(response, CFindResponse):

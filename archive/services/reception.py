@@ -14,7 +14,7 @@ from archive.dimse import status
 from archive.dimse.commands import CEchoRequest, CStoreRequest, UnrecognizedRequest
 from archive.dimse.exchange import Exchange
 from archive.errors import ArchiveError, UnexpectedCommand
-from archive.registry.acceptance import RANKS, SCU_ONLY, Acceptance
+from archive.registry.acceptance import RANKS, Acceptance
 from archive.services.storage import serve_store
 from archive.services.verification import serve_echo
 from archive.storage.sink import InstanceSink, Outcome
@@ -93,10 +93,12 @@ class Terms:
         return self.ranks if is_stored else None
 
     def _roles(self, request: Proposal) -> Iterator[Role]:
+        """Those of which the profile speaks; who gets no answer is the SCU (PS3.7 D.3.3.4)."""
         if self.profile is not None:
             for each in request.roles:
-                scu, scp = self.profile.roles.get(each.sop_class_uid, SCU_ONLY)
-                yield Role(each.sop_class_uid, each.scu and scu, each.scp and scp)
+                if each.sop_class_uid in self.profile.roles:
+                    scu, scp = self.profile.roles[each.sop_class_uid]
+                    yield Role(each.sop_class_uid, each.scu and scu, each.scp and scp)
 
     def _extended(self, request: Proposal) -> Iterator[ExtendedNegotiation]:
         if self.profile is not None:

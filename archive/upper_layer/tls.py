@@ -80,6 +80,18 @@ REVOCATION_CHECK = {"leaf": ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF, "chain": ssl.
 
 
 @dataclass(frozen=True, slots=True)
+class Names:
+    """What whoever made a policy calls what is in it: settings, unless a command line has other words."""
+
+    certificate: str = "tls_certificate"
+    key: str = "tls_key"
+    password: str = "tls_key_password_file or ARCHIVE_TLS_KEY_PASSWORD"  # noqa: S105 - what one is called
+    authorities: str = "tls_ca"
+    revocations: str = "tls_crl"
+    dh_parameters: str = "tls_dh_parameters"
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """What the administrator decided about TLS; paths of files and folders, "" where there is none."""
 
@@ -108,6 +120,8 @@ class Policy:
     """The server name that is asked for where the host is not checked; HOST: its host, NO_NAME: none."""
     accepts: bool = False
     """Whether somebody may call us, too."""
+    names: Names = field(default_factory=Names)
+    """For what is said of files that cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +214,7 @@ def _accepting(policy: Policy, profile: Profile) -> ssl.SSLContext:
             "authorities that are trusted, or set it to ignored"
         )
     if policy.dh_parameters:
-        _load_dh_parameters(context, policy.dh_parameters)
+        _load_dh_parameters(context, policy)
     if policy.expected_name:
         context.sni_callback = partial(_alert, policy.expected_name)
     return context
@@ -224,13 +238,13 @@ def _context(policy: Policy, profile: Profile, side: "ssl._SSLMethod") -> ssl.SS
     _load_authorities(context, policy)
     if policy.revocations:
         context.verify_flags |= REVOCATION_CHECK[policy.revocation_check]
-        _load_revocations(context, policy.revocations)
+        _load_revocations(context, policy)
     return context
 
 
 def _load_own(context: ssl.SSLContext, policy: Policy) -> None:
     """Our certificate and its key; says what is wrong with which file."""
-    key = policy.key or policy.certificate
+    key, names = policy.key or policy.certificate, policy.names
     asked: list[bool] = []
     given = _password(policy)
 
@@ -239,23 +253,22 @@ def _load_own(context: ssl.SSLContext, policy: Policy) -> None:
         return given
 
     with (
-        tls_files.in_pem("tls_certificate", policy.certificate, tls_files.CERTIFICATE) as certificate_file,
-        tls_files.in_pem("tls_key" if policy.key else "tls_certificate", key, tls_files.PRIVATE_KEY) as key_file,
+        tls_files.in_pem(names.certificate, policy.certificate, tls_files.CERTIFICATE) as certificate_file,
+        tls_files.in_pem(names.key if policy.key else names.certificate, key, tls_files.PRIVATE_KEY) as key_file,
     ):
         try:
             context.load_cert_chain(certificate_file, key_file, password)
         except (ssl.SSLError, ValueError) as error:
-            raise _own_files_problem(error, policy.certificate, key, is_secret=bool(asked), given=given) from error
+            raise _own_files_problem(error, policy, is_secret=bool(asked), given=given) from error
 
 
-def _own_files_problem(error: Exception, file: str, key: str, *, is_secret: bool, given: str) -> Misconfigured:
+def _own_files_problem(error: Exception, policy: Policy, *, is_secret: bool, given: str) -> Misconfigured:
+    file, key = policy.certificate, policy.key or policy.certificate
     reason = getattr(error, "reason", None) or str(error)
     if reason == "KEY_VALUES_MISMATCH":
         return Misconfigured(f"The key in {key} is not that of the certificate in {file}")
     if is_secret and not given:
-        return Misconfigured(
-            f"The key in {key} has a password; give it by tls_key_password_file or ARCHIVE_TLS_KEY_PASSWORD"
-        )
+        return Misconfigured(f"The key in {key} has a password; give it by {policy.names.password}")
     if is_secret:
         return Misconfigured(f"The password does not open the key in {key}")
     return Misconfigured(
@@ -273,31 +286,35 @@ def _password(policy: Policy) -> str:
 def _load_authorities(context: ssl.SSLContext, policy: Policy) -> None:
     if not policy.authorities:
         context.load_default_certs(ssl.Purpose.SERVER_AUTH)  # what the system trusts, when we call
-    for file, held in tls_files.blocks("tls_ca", policy.authorities, tls_files.CERTIFICATE):
+    for file, held in tls_files.blocks(policy.names.authorities, policy.authorities, tls_files.CERTIFICATE):
         try:
             context.load_verify_locations(cadata="\n".join(held))
         except ssl.SSLError as error:
-            raise Misconfigured(f"tls_ca: {file} holds a certificate that cannot be read") from error
+            raise Misconfigured(
+                f"{policy.names.authorities}: {file} holds a certificate that cannot be read"
+            ) from error
 
 
-def _load_revocations(context: ssl.SSLContext, path: str) -> None:
+def _load_revocations(context: ssl.SSLContext, policy: Policy) -> None:
     """The revocation lists, and nothing else that lies there: OpenSSL would trust certificates in such a file."""
+    name, path = policy.names.revocations, policy.revocations
     with tempfile.NamedTemporaryFile("w", encoding="ascii", suffix=".pem") as gathered:
-        for _, held in tls_files.blocks("tls_crl", path, tls_files.REVOCATION_LIST):
+        for _, held in tls_files.blocks(name, path, tls_files.REVOCATION_LIST):
             gathered.write("\n".join((*held, "")))
         gathered.flush()
         try:
             context.load_verify_locations(cafile=gathered.name)
         except ssl.SSLError as error:
-            raise Misconfigured(f"tls_crl = {path}: holds a revocation list that cannot be read") from error
+            raise Misconfigured(f"{name} = {path}: holds a revocation list that cannot be read") from error
 
 
-def _load_dh_parameters(context: ssl.SSLContext, path: str) -> None:
-    tls_files.content("tls_dh_parameters", Path(path))
+def _load_dh_parameters(context: ssl.SSLContext, policy: Policy) -> None:
+    name, path = policy.names.dh_parameters, policy.dh_parameters
+    tls_files.content(name, Path(path))
     try:
         context.load_dh_params(path)
     except (ssl.SSLError, ValueError) as error:
-        raise Misconfigured(f"tls_dh_parameters = {path}: holds no parameters in PEM; see openssl dhparam") from error
+        raise Misconfigured(f"{name} = {path}: holds no parameters in PEM; see openssl dhparam") from error
 
 
 def _stamp(policy: Policy) -> tuple[object, ...]:

@@ -1,6 +1,5 @@
 """The same archive twice: one that holds the probes alone, and one that has grown. Each is a service that runs."""
 
-import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -15,8 +14,8 @@ from benchmarks import clients
 from benchmarks.clients import NO_DELAY
 from benchmarks.growth.load import load
 from benchmarks.growth.made_rows import MadeRows
-from benchmarks.peers import PrivatePostgresql, Running
-from scripts.background import Background
+from benchmarks.peers import OURS, PrivatePostgresql, Running
+from benchmarks.peers import serve as serve_ours
 
 ARCHIVES: Mapping[str, Callable[[PrivatePostgresql, Path], str]] = {
     "ours-sqlite": lambda _, folder: f"sqlite:///{folder / 'archive.db'}",
@@ -40,7 +39,7 @@ class Site:
         """Run the command `archive` for this archive; the seconds it took."""
         url = self.database.url.render_as_string(hide_password=False)
         known = {"ARCHIVE_DATA": str(self.data), "ARCHIVE_DATABASE": url}
-        return clients.run([[sys.executable, "-m", "archive", *arguments]], known)[0]
+        return clients.run([[*OURS, *arguments]], known)[0]
 
     def close(self) -> None:
         """Stop the service."""
@@ -64,11 +63,8 @@ def made(name: str, postgresql: PrivatePostgresql, parent: Path, other_studies: 
 def serve(url: str, data: Path, *, is_grown: bool) -> Site:
     """Start the service of a founded archive."""
     known = {**NO_DELAY, "ARCHIVE_DATA": str(data), "ARCHIVE_DATABASE": url}
-    command = [sys.executable, "-m", "archive", "serve", "--port", "0"]
-    process = Background(command, data / "log", environment=known)
-    port = int(process.wait_for_file(data / "archive.port").rpartition(":")[2])
-    process.wait_listening(port)
+    started = serve_ours(data, known)
     database = Database(url)
     with transaction.read(database) as connection:
         area = snapshot.read(connection).areas[founding.FIRST_AREA]
-    return Site(database, data, area.pk, Running(port, area.name, process), is_grown)
+    return Site(database, data, area.pk, started.running(area.name), is_grown)

@@ -19,6 +19,14 @@ WRITING = (
     "+xd", "+xd +B", "+xd +te", "+xd +tb", "+xd +ti", "+xd +td", "+xd +td +cl 1", "+xd +g", "+xd -g", "+xd -e",
     "+xd -u", "+xd +p 512 16", "+xd -F", "+xd -F +ti", "+xd -F +B", "+xd +te +tb", "+xd +te -e +g -u", "+xd -F -e +g",
 )
+# For data sets of every encoding with all that can be written in another way. Without any of these, ours keeps them.
+LENGTHS_AND_VRS = (
+    "-B", "+B", "+te", "+tb", "+ti", "+td", "+td +cl 0", "+g=", "+g", "-g", "+e", "-e", "-p", "+p 0 0", "+p 512 16",
+    "+p 512 16 -p", "-u", "-u +ti", "-u +tb", "+u -B", "+uc", "+uc -u", "+uc +te", "+uc +ti", "-uc -B", "-F +te",
+    "-e +ti +g", "+te -e -g", "+p 2 2 +te -e", "-up -B", "--ignore -B",
+)
+# For compressed pixels, which nothing but a profile lets in where they are to be written otherwise.
+COMPRESSED = ("-B", "+B", "+t= -e", "+p 512 16", "-u", "+te", "+ti", "+tb", "+td", "+te -su p", "-F +te")
 # fmt: on
 
 
@@ -88,6 +96,12 @@ CASES = (
     # How data sets are written
     *(storescp(options, "encodings") for options in WRITING),
     storescp("-B +B", "encodings"),
+    *(storescp(f"+xd {options}", "every kind of element") for options in LENGTHS_AND_VRS),
+    storescp("-F -B", "every kind of element"),
+    storescp("-F +uc", "every kind of element"),
+    *(storescp(f"-xf PROFILES Extended {options}", "compressed") for options in COMPRESSED),
+    storescp("", "padded UIDs"),
+    storescp("-up", "padded UIDs"),
     storescp("--ignore", "some"),
     storescp("--ignore -su p", "no study"),
     # Which presentation contexts are accepted
@@ -114,6 +128,15 @@ CASES = (
     storescp("-xf PROFILES OnlyCT", "unknown classes", "some"),
     storescp("-xf PROFILES onlyct", "every transfer syntax"),
     storescp("-xf PROFILES Extended", "extended"),
+    *(
+        Case(program, f"-xf PROFILES {profile}", ("roles", "role of an SCP", "role of an SCU"))
+        for program in ("storescp", "dcmrecv")
+        for profile in ("Both", "SCP", "SCU", "Any")
+    ),
+    Case("dcmrecv", "-xf PROFILES Extended", ("extended",)),
+    Case("dcmrecv", "-xf PROFILES onlyct", ("every transfer syntax",)),
+    Case("dcmrecv", "-xf DCMTKS AllDICOM", ("every transfer syntax",)),
+    storescp("", "role of an SCP", "role of an SCU"),
     storescp("-xf DCMTKS Default", "unknown classes"),
     storescp("-xf DCMTKS AllDICOM", "every transfer syntax"),
     # Peers that go, and faults
@@ -135,6 +158,9 @@ CASES = (
     dcmrecv("", "some"),
     dcmrecv("+B", "some"),
     dcmrecv("-B", "encodings"),
+    dcmrecv("-B", "every kind of element"),
+    dcmrecv("+B", "every kind of element"),
+    dcmrecv("+B", "padded UIDs"),
     dcmrecv("", "twice"),
     dcmrecv("+fd -fe .dcm", "some"),
     dcmrecv("+fu", "twice"),

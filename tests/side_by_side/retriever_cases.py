@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pydicom.dataset import FileDataset
 
 from tests.fix_instances import ct, instance
-from tests.side_by_side.receiver_cases import PRESETS, WRITING
+from tests.side_by_side.receiver_cases import LENGTHS_AND_VRS, PRESETS, WRITING
 from tests.side_by_side.traffic import OF_EACH_ENCODING, SOME, names
 
 KEYS = "-k QueryRetrieveLevel=PATIENT -k PatientID=P000001"
@@ -118,6 +118,7 @@ CASES = (
     receiving("-pdu 4096", "longest PDU"),
     receiving("-dhl -up -ac", "some"),
     *(receiving(options, "encodings") for options in WRITING),
+    *(receiving(f"+xd {options}", "every kind of element") for options in LENGTHS_AND_VRS if "uc" not in options),
     *(receiving(preset, "transfer syntaxes together", "every transfer syntax") for preset in PRESETS),
     receiving("+xa", "transfer syntaxes together", "uncompressed"),
     receiving("", "uncompressed", "unknown classes"),

@@ -27,7 +27,25 @@ PresentationContext2 = VerificationSOPClass\\Any
 [[ExtendedNegotiation]]
 [Ct]
 ExtendedNegotiation1 = CTImageStorage\\01
+[[SCPSCURoleSelection]]
+[Both]
+Role1 = CTImageStorage\\BOTH
+[SCP]
+Role1 = CTImageStorage\\SCP
+[SCU]
+Role1 = CTImageStorage\\SCU
 [[Profiles]]
+[Any]
+PresentationContexts = CtAny
+[Both]
+PresentationContexts = CtAny
+SCPSCURoleSelection = Both
+[SCP]
+PresentationContexts = CtAny
+SCPSCURoleSelection = SCP
+[SCU]
+PresentationContexts = CtAny
+SCPSCURoleSelection = SCU
 [Only CT]
 PresentationContexts = Ct
 [Extended]

@@ -58,6 +58,9 @@ def make_files(folder: Path) -> None:
     (folder / "empty").write_bytes(b"")
     (folder / "cut.dcm").write_bytes(part10_bytes(instance(number=9))[:-10])
     plain = part10_bytes(instance(number=10))
+    series = plain.index(b"\x20\x00\x0e\x00UI")
+    (folder / "cut-header.dcm").write_bytes(plain[: series + 20])
+    (folder / "cut-element.dcm").write_bytes(plain[: series + 6])
     at = plain.index(b"\x10\x00\x10\x00PN")
     length = plain.index(b"\x20\x00\x0d\x00UI") - at
     group_length = struct.pack("<HH2sHI", 0x10, 0, b"UL", 4, length)

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from pydicom.dataset import FileDataset
+from pydicom.encaps import encapsulate
+from pydicom.uid import JPEGLSLossless
 
 from archive.dicom.transfer_syntax_presets import ACCEPT
 from tests.fix_dcmtk import Dcmtk
 from tests.fix_instances import ct, encoded, instance, write
+from tests.side_by_side.elements import ENCODINGS
 from tests.wire.raw_messages import (
     BIG_ENDIAN,
     CT_IMAGE,
@@ -89,6 +92,43 @@ def _stored(*data_sets: FileDataset, **association: object) -> Traffic:
     return send
 
 
+def _every_kind_of_element(port: int, _folder: Path) -> list[str]:
+    """Data sets that are not as pydicom would write them."""
+    with RawScu(port) as scu:
+        scu.associate([Proposed(SECONDARY_CAPTURE, (syntax,)) for syntax in (EXPLICIT, IMPLICIT, BIG_ENDIAN, DEFLATED)])
+        accepted = {each.transfer_syntax for each in scu.accepted}
+        responses = [
+            scu.store(SECONDARY_CAPTURE, f"1.2.3.{number}", each.data_set(f"1.2.3.{number}"), each.transfer_syntax)
+            for number, each in enumerate(ENCODINGS)
+            if each.transfer_syntax in accepted
+        ]
+        scu.release()
+    return [*sorted(accepted), *(f"{response.status:04X}" for response in responses)]
+
+
+def _padded_uids(port: int, _folder: Path) -> list[str]:
+    """UIDs of data sets that end with a space, and last the same instance without."""
+    made = of_study("A", 1, SOPInstanceUID="1.2.3.4.5")
+    plain = encoded(made)
+    answers: list[str] = []
+    for uid in (b"1.2.3.4.5", SECONDARY_CAPTURE.encode()):
+        padded = plain.replace(uid + b"\0", uid + b" ")
+        assert padded != plain
+        with RawScu(port) as scu:
+            scu.associate([Proposed(SECONDARY_CAPTURE)])
+            answers.append(f"{scu.store(SECONDARY_CAPTURE, '1.2.3.4.5', padded).status:04X}")
+            scu.release()
+    return [*answers, *_stored(made)(port, _folder)]
+
+
+def compressed() -> FileDataset:
+    """An instance whose pixels are what nobody looks at."""
+    made = ct(side_pixels=0, transfer_syntax=JPEGLSLossless)
+    made.add_new("PixelData", "OB", encapsulate([b"\xff\xd8\xff\xd9"]))
+    made["PixelData"].is_undefined_length = True
+    return made
+
+
 def _each_alone(*data_sets: FileDataset) -> Traffic:
     """An association for each."""
     return lambda port, folder: [answer for each in data_sets for answer in _stored(each)(port, folder)]
@@ -107,8 +147,10 @@ def _negotiated(*contexts: Proposed, **association: object) -> Traffic:
                 return ["ended"]
             results = [f"{uid} {results}" for uid, results in scu.results.items()]
             accepted = [f"{each.abstract_syntax} {each.transfer_syntax}" for each in scu.accepted]
+            roles = [f"{uid} role {role}" for uid, role in scu.roles.items()]
+            extended = [f"{uid} extended {information.hex()}" for uid, information in scu.extended.items()]
             scu.release()
-        return [*results, *accepted]
+        return [*results, *accepted, *roles, *extended]
 
     return ask
 
@@ -177,6 +219,9 @@ TRAFFIC: Mapping[str, Traffic] = {
     "twice": _stored(SOME[0], SOME[0]),
     "twice, each alone": _each_alone(SOME[0], SOME[0]),
     "encodings": _stored(*OF_EACH_ENCODING),
+    "every kind of element": _every_kind_of_element,
+    "padded UIDs": _padded_uids,
+    "compressed": _stored(compressed()),
     "many small": _stored(*(instance(number=number, side_pixels=0) for number in range(40))),
     "large": _stored(ct()),
     "empty values": _stored(of_study("A", 1, StudyDate="", Modality="", PatientID=None)),
@@ -198,6 +243,8 @@ TRAFFIC: Mapping[str, Traffic] = {
     "no implementation": _negotiated(Proposed(VERIFICATION), implementation_class_uid=""),
     "another application context": _negotiated(Proposed(VERIFICATION), application_context="1.2.3"),
     "roles": _negotiated(Proposed(CT_IMAGE), roles={CT_IMAGE: (1, 1)}),
+    "role of an SCP": _negotiated(Proposed(CT_IMAGE), roles={CT_IMAGE: (0, 1)}),
+    "role of an SCU": _negotiated(Proposed(CT_IMAGE), roles={CT_IMAGE: (1, 0)}),
     "longest PDU": _longest_pdu,
     "extended": _negotiated(Proposed(CT_IMAGE), extended={CT_IMAGE: b"\1\1"}),
 }

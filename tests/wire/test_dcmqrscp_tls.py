@@ -286,7 +286,7 @@ def _move(peer: Peer, identity: Identity | None, authority: Authority) -> int:
         (("PROTECTED", "CERTIFICATE", "-pw"), "has a password"),
         (("KEY", "CERTIFICATE", "-der"), "is in PEM"),
         (("KEY", "CERTIFICATE", "+cs", "TLS_RSA_WITH_NULL_SHA"), "not supported"),
-        (("KEY", "CERTIFICATE", "+rs", "nowhere"), "nowhere: No such file"),
+        (("KEY", "CERTIFICATE", "+dp", "nowhere"), "nowhere: cannot be read"),
     ],
 )
 def test_files_that_cannot_be_used_end_with_10(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.background import Background, free_port
 from tests.fix_dcmtk import Dcmtk
 from tests.fix_instances import encoded, instance, write
 from tests.fix_tls import Authority, Identity
@@ -64,6 +65,27 @@ def test_instances_are_stored_by_a_profile(tmp_path: Path, dcmtk: Dcmtk, profile
         "Received Association Release Request",
     ):
         assert f"I: {line}" in scp.process.output()
+
+
+@both
+def test_the_example_of_the_page_runs_as_it_is_written(tmp_path: Path, dcmtk: Dcmtk, command: Command) -> None:
+    """Into folders by the Series Date, with short names and an extension, where it was started."""
+    file, port = write(instance(SeriesDate="20260102"), tmp_path), free_port()
+    folder = tmp_path / "here"
+    folder.mkdir()
+    (folder / "storescp.cfg").write_bytes(Path("/etc/dcmtk/storescp.cfg").read_bytes())
+    there = ("/usr/bin/env", f"--chdir={folder}", f"PYTHONPATH={Path.cwd()}")
+    words = f"-v -xf storescp.cfg default {port} --series-date-subdir --short-unique-names --filename-extension .dcm"
+    process = Background([*there, *words_of(command, "dcmrecv"), *words.split()], tmp_path / "log")
+    try:
+        process.wait_listening(port)
+        ran = dcmtk.run("storescu", "127.0.0.1", port, file)
+    finally:
+        process.stop()
+
+    assert ran.is_ok, ran
+    (name,) = (path.relative_to(folder).as_posix() for path in folder.rglob("*.dcm"))
+    assert re.fullmatch(r"data/2026/01/02/SC_[0-9a-f]{16}\.dcm", name)
 
 
 def test_without_a_profile_all_that_can_be_stored_is_accepted(tmp_path: Path) -> None:
@@ -182,6 +204,35 @@ def test_hosts_are_looked_up_unless_told_otherwise(tmp_path: Path, command: Comm
         scp.process.stop()
 
     assert f"I: Association Received {host}: RAWSCU -> ARCHIVE" in scp.process.output()
+
+
+@both
+def test_it_says_what_users_know(tmp_path: Path, profiles: Path, command: Command) -> None:
+    made = instance(transfer_syntax=IMPLICIT)
+    with running(command, tmp_path, "-v", "-xf", profiles, "Only CT", name="dcmrecv") as scp:
+        with scp.associate(Proposed(SECONDARY_CAPTURE, (IMPLICIT,))) as scu:
+            assert scu.store(SECONDARY_CAPTURE, made.SOPInstanceUID, encoded(made)).status == 0
+            scu.release()
+        with scp.associate(Proposed(SECONDARY_CAPTURE, (IMPLICIT,))) as scu:
+            scu.abort()
+
+        scp.process.wait_for_output(
+            "I: Received C-STORE Request (MsgID 1)\n",
+            f"I: Stored received object to file: {scp.folder}/SC.{made.SOPInstanceUID}\n",
+            "I: Sending C-STORE Response (Success)\n",
+            "I: Received Association Release Request\n",
+            "I: Received Association Abort Request\n",
+        )
+
+
+@both
+def test_an_echo_and_its_answer_are_said(tmp_path: Path, command: Command) -> None:
+    with running(command, tmp_path, "-v", name="dcmrecv") as scp:
+        with scp.associate(Proposed(VERIFICATION)) as scu:
+            assert scu.echo() == 0
+            scu.release()
+
+        scp.process.wait_for_output("I: Received C-ECHO Request (MsgID 1)\nI: Sending C-ECHO Response (Success)\n")
 
 
 def test_associations_are_served_side_by_side(tmp_path: Path) -> None:

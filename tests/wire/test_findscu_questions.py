@@ -8,7 +8,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence as Items
 from pydicom.uid import UID
 
-from archive.dimse.commands import CFindRequest
+from archive.dimse.commands import LOW, CFindRequest
 from tests.wire.clients import DCMTK, OURS, Command, both, ran
 from tests.wire.finding import FAILED, WORKLIST_FIND, asked, bytes_of, long, short
 from tests.wire.raw_messages import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT, PATIENT_ROOT_FIND, STUDY_ROOT_FIND
@@ -55,6 +55,14 @@ def test_a_model_is_asked(tmp_path: Path, option: str, sop_class: str) -> None:
     assert ended.code == 0
     assert [context.abstract_syntax for context in scp.proposals[0].contexts] == [sop_class]
     assert scp.requests == [CFindRequest(message_id=1, affected_sop_class_uid=sop_class)]
+
+
+def test_a_request_has_the_priority_that_is_asked_for(tmp_path: Path) -> None:
+    with scripted_scp(answering()) as scp:
+        ended = asked(OURS, tmp_path, scp.port, "--priority", "low", "-k", "PatientID")
+
+    assert ended.code == 0
+    assert scp.requests == [CFindRequest(message_id=1, affected_sop_class_uid=WORKLIST_FIND, priority=LOW)]
 
 
 @pytest.mark.parametrize("level", [0, 1, 9])

@@ -12,7 +12,7 @@ from pydicom import dcmread
 from pydicom.dataset import FileDataset
 
 from archive.dicom.modality_prefixes import prefix
-from archive.dimse.commands import CStoreRequest
+from archive.dimse.commands import HIGH, CGetRequest, CStoreRequest
 from archive.upper_layer.proposal import Agreement, AnsweredContext, ContextResult, Proposal, Rejection
 from archive.upper_layer.tls import Tls
 from scripts.background import free_port
@@ -177,6 +177,21 @@ def test_requests_are_those_of_getscu(tmp_path: Path, options: str) -> None:
     arguments = ("-k", "QueryRetrieveLevel=STUDY", *options.split())
 
     assert asked_by(OURS, tmp_path, *arguments) == asked_by(DCMTK, tmp_path, *arguments)
+
+
+def test_a_request_has_the_priority_that_is_asked_for(tmp_path: Path) -> None:
+    (asked,) = asked_by(OURS, tmp_path, *QUERY, "--priority", "high")
+
+    assert isinstance(asked[0], CGetRequest)
+    assert asked[0].priority == HIGH
+
+
+def test_keys_that_a_peer_may_refuse_are_told_and_asked_with_all_the_same(tmp_path: Path) -> None:
+    with retrieve_scp(answering(0)) as scp:
+        ran = get(OURS, tmp_path, scp.port, "-k", "PatientID=P1")
+
+    assert (ran.code, len(scp.asked)) == (0, 1)
+    assert "W: a peer may refuse the identifier, or send more than is meant: there is no Query/Retrieve" in ran.error
 
 
 def test_each_query_file_is_asked_for_and_all_of_them_again(tmp_path: Path) -> None:

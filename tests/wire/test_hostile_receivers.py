@@ -1,4 +1,4 @@
-"""storescp among hostile peers: many at once, names that are none, values as long as they can be."""
+"""storescp and dcmrecv among hostile peers: many at once, names that are none, values as long as they can be."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,6 +20,7 @@ HOSTILE = [
     "..",
     ".",
     "a/b\\c",
+    "a\0/../../outside",
     "$(touch outside)`touch outside`; touch outside",
     "| touch outside",
     "\x1b]0;title\x07\x1b[2J",
@@ -31,7 +32,8 @@ HOSTILE = [
 ]
 
 
-def test_two_hundred_associations_at_once_all_store(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["storescp", "dcmrecv"])
+def test_two_hundred_associations_at_once_all_store(tmp_path: Path, name: str) -> None:
     together = Barrier(AT_ONCE)
 
     def send(number: int) -> int:
@@ -42,7 +44,7 @@ def test_two_hundred_associations_at_once_all_store(tmp_path: Path) -> None:
             scu.release()
         return status
 
-    with running(OURS, tmp_path) as scp, ThreadPoolExecutor(AT_ONCE) as pool:
+    with running(OURS, tmp_path, name=name) as scp, ThreadPoolExecutor(AT_ONCE) as pool:
         statuses = list(pool.map(send, range(AT_ONCE)))
         files = scp.files()
 
@@ -50,14 +52,20 @@ def test_two_hundred_associations_at_once_all_store(tmp_path: Path) -> None:
     assert len(files) == AT_ONCE
 
 
-@pytest.mark.parametrize("options", ["-sp", "-su p", "-ss p -tn", "+uf"])
-def test_no_value_of_a_peer_leads_out_of_the_folder(tmp_path: Path, options: str) -> None:
-    with running(OURS, tmp_path, *options.split()) as scp:
+@pytest.mark.parametrize(
+    "name, options",
+    [
+        ("storescp", "-sp"), ("storescp", "-su p"), ("storescp", "-ss p -tn"), ("storescp", "+uf"),
+        ("storescp", "-B -sp -F"), ("dcmrecv", "+ssd"), ("dcmrecv", "+ssd +fsu -B"),
+    ],
+)  # fmt: skip
+def test_no_value_of_a_peer_leads_out_of_the_folder(tmp_path: Path, name: str, options: str) -> None:
+    with running(OURS, tmp_path, *options.split(), name=name) as scp:
         answers = [_stored(scp, *_saying(value, number)) for number, value in enumerate(HOSTILE)]
         others = _stored(scp, *_saying("1.2.3", len(HOSTILE)))
         inside = scp.files()
 
-    assert {path.name for path in tmp_path.iterdir()} == {"received", "storescp.log"}
+    assert {path.name for path in tmp_path.iterdir()} == {"received", f"{name}.log"}
     assert not Path("outside").exists()
     assert others == "0000"
     assert len(inside) == [*answers, others].count("0000")
@@ -77,9 +85,10 @@ def test_no_uid_of_a_request_leads_out_of_the_folder(tmp_path: Path) -> None:
 
 
 def _saying(value: str, number: int) -> tuple[bytes, str]:
-    """A data set whose patient and study are called so, and the UID of its instance."""
-    made = instance(number=number, side_pixels=0, SpecificCharacterSet="ISO_IR 100")
+    """A data set whose patient, study and Series Date are called so, and the UID of its instance."""
+    made = instance(number=number, side_pixels=0, SpecificCharacterSet="ISO_IR 100", SeriesDate="20260102")
     raw = _with(encoded(made), b"\x10\0\x10\0PN", value)
+    raw = _with(raw, b"\x08\0\x21\0DA", value)
     return _with(raw, b"\x20\0\x0d\0UI", value), str(made.SOPInstanceUID)
 
 

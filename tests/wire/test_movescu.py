@@ -3,6 +3,7 @@
 import os
 import pty
 import select
+import shlex
 import subprocess
 import zlib
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
-from archive.dimse.commands import CStoreRequest
+from archive.dimse.commands import HIGH, LOW, MEDIUM, CMoveRequest, CStoreRequest
 from archive.services import client
 from archive.upper_layer.proposal import (
     ProposedContext,
@@ -40,6 +41,7 @@ from tests.wire.retrieving import (
     query_file,
     retrieve_scp,
     run,
+    storing,
 )
 from tests.wire.running import Archive
 
@@ -85,6 +87,25 @@ def test_all_images_of_a_patient_are_moved_to_a_third_party(
     assert [path.name for path in receiver.files()] == sorted(f"SC.{each.SOPInstanceUID}" for each in made)
 
 
+@both
+def test_the_example_of_its_page_runs_as_written_to_oneself_and_to_a_third_party(
+    tmp_path: Path, start_dcmqrscp: Start, start_storescp: Callable[..., Receiver], command: Command
+) -> None:
+    port, receiver = free_port(), start_storescp("+xa", title="ANOTHER_AE")
+    made = [instance(series=series, number=number) for series in (1, 2) for number in (1, 2)]
+    site = start_dcmqrscp(peers={"TEST_AE": port, "ANOTHER_AE": receiver.port})
+    site.store(*made, instance(patient=2))
+    query_file(tmp_path / "q.dcm", QueryRetrieveLevel="PATIENT", PatientID=made[0].PatientID)
+    names = sorted(f"SC.{each.SOPInstanceUID}" for each in made)
+
+    def example(destination: str) -> int:
+        words = f"--patient --port {port} --move {destination} --call {TITLE} localhost {site.port} ../q.dcm"
+        return run(command, "movescu", tmp_path / "work", *words.split()).code
+
+    assert (example("TEST_AE"), files_in(tmp_path / "work")) == (0, names)
+    assert (example("ANOTHER_AE"), [path.name for path in receiver.files()]) == (0, names)
+
+
 def test_the_archive_moves_to_our_movescu_byte_for_byte(tmp_path: Path, archive: Archive) -> None:
     port = free_port()
     title = archive.add_peer(port)
@@ -107,6 +128,18 @@ def test_the_archive_moves_to_our_movescu_byte_for_byte(tmp_path: Path, archive:
     assert [data_set_bytes(tmp_path / "work" / f"CT.{each.SOPInstanceUID}") for each in made] == [
         encoded(each) for each in made
     ]
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_it_moves_to_itself_though_who_started_it_closed_standard_streams(tmp_path: Path, closed: str) -> None:
+    port = free_port()
+    with retrieve_scp(storing(lambda: port, instance())) as scp:
+        words = [*OURS, "movescu", "+P", port, "-od", tmp_path, *QUERY, "127.0.0.1", scp.port]
+        line = f"exec {shlex.join(map(str, words))} {closed}"
+        ran = subprocess.run(["/bin/sh", "-c", line], capture_output=True)
+
+    assert (ran.returncode, ran.stderr) == (0, b"")
+    assert files_in(tmp_path) == [f"SC.{instance().SOPInstanceUID}"]
 
 
 # What is asked
@@ -181,6 +214,31 @@ def test_a_key_may_be_a_path_into_sequences(tmp_path: Path) -> None:
     with retrieve_scp(answering(0)) as scp:
         ran = move(DCMTK, tmp_path, scp.port, *QUERY, "-k", "(0008,1199)[0].ReferencedSOPInstanceUID=1.2.3")
     assert ran.code == 1
+
+
+@pytest.mark.parametrize("word, priority", [("low", LOW), ("medium", MEDIUM), ("high", HIGH)])
+def test_a_request_has_the_priority_that_is_asked_for(tmp_path: Path, word: str, priority: int) -> None:
+    (asked,) = asked_by(OURS, tmp_path, *QUERY, "--priority", word)
+
+    assert isinstance(asked[0], CMoveRequest)
+    assert asked[0].priority == priority
+
+
+@pytest.mark.parametrize(
+    "keys, said",
+    [
+        ("-k PatientID=P1", "there is no Query/Retrieve Level; say -k QueryRetrieveLevel=PATIENT, for instance"),
+        ("-k QueryRetrieveLevel=STUDY -k PatientID=P1", "there is no StudyInstanceUID, which says of the level STUDY"),
+        ("-k QueryRetrieveLevel=PATIENT -k PatientID=*", "there is no PatientID, which says of the level PATIENT"),
+        ("-S -k QueryRetrieveLevel=PATIENT -k PatientID=P1", "PATIENT is no level of the information model --study"),
+    ],
+)
+def test_keys_that_a_peer_may_refuse_are_told_and_asked_with_all_the_same(tmp_path: Path, keys: str, said: str) -> None:
+    with retrieve_scp(answering(0)) as scp:
+        ran = move(OURS, tmp_path, scp.port, *keys.split())
+
+    assert (ran.code, len(scp.asked)) == (0, 1)
+    assert f"W: a peer may refuse the identifier, or send more than is meant: {said}" in ran.error
 
 
 # TLS

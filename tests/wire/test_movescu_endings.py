@@ -5,10 +5,12 @@ import re
 import signal
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from archive.errors import ConnectionLost
 from archive.upper_layer.connection import Deadline
 from archive.upper_layer.proposal import (
     Agreement,
@@ -198,6 +200,52 @@ def test_exit_codes_before_an_association_are_those_of_movescu(tmp_path: Path, c
     assert codes == [1, 1, 1, 1, 1, 45, 60, 1]
     assert missing.code == 1
     assert scp.asked == []
+
+
+def silent(asked: Asked) -> None:
+    """Says nothing until the client is gone."""
+    with suppress(ConnectionLost):
+        while True:
+            asked.exchange.association.connection.receive_pdu({5: 4, 7: 4}, Deadline.after(WAIT_SECONDS))
+
+
+def aborts(asked: Asked) -> None:
+    asked.exchange.association.abort()
+
+
+def hangs_up(asked: Asked) -> None:
+    asked.exchange.association.connection.close()
+
+
+def speaks_something_else(asked: Asked) -> None:
+    asked.exchange.association.connection.send((b"HTTP/1.1 200 OK\r\n\r\n",), Deadline.after(WAIT_SECONDS))
+
+
+@both
+@pytest.mark.parametrize("end", [silent, aborts, hangs_up, speaks_something_else])
+@pytest.mark.parametrize("status", [0x0000, 0xB000])
+def test_an_association_that_is_not_released_ends_it_with_67(
+    tmp_path: Path, command: Command, end: Callable[[Asked], None], status: int
+) -> None:
+    def serve(asked: Asked) -> None:
+        asked.answer(status)
+        asked.exchange.association.connection.wait_for_input(Deadline.after(WAIT_SECONDS))  # the release
+        end(asked)
+
+    with retrieve_scp(serve) as scp:
+        ran = move(command, tmp_path, scp.port, "-ta", "1", *QUERY)
+
+    assert ran.code == 67
+    assert "F: Association Release Failed:" in ran.error
+
+
+def test_a_token_that_is_not_there_ends_it_with_65(tmp_path: Path) -> None:
+    with retrieve_scp(answering(0)) as scp:
+        ran = move(OURS, tmp_path, scp.port, "--jwt", tmp_path / "missing", *QUERY)
+
+    assert ran.code == 65
+    assert "F: cannot read user identity from " in ran.error
+    assert scp.proposals == []
 
 
 def test_mistakes_are_said_in_movescus_words(tmp_path: Path) -> None:

@@ -124,6 +124,28 @@ def test_a_peer_that_dies_in_mid_object_leaves_no_file(tmp_path: Path) -> None:
     assert files_in(tmp_path / "work") == []
 
 
+@pytest.mark.parametrize("option", ["", "+B"])
+def test_what_is_not_the_instance_that_was_announced_is_refused_and_leaves_no_file(tmp_path: Path, option: str) -> None:
+    port = free_port()
+    statuses: list[int] = []
+
+    def serve(asked: Asked) -> None:
+        with RawScu(port) as scu:
+            scu.associate([Proposed(SECONDARY_CAPTURE)])
+            for content in (encoded(instance()), b"no data set at all", b""):
+                statuses.append(scu.store(SECONDARY_CAPTURE, "1.2.3.4", content).status)
+            statuses.append(scu.store(SECONDARY_CAPTURE, instance().SOPInstanceUID, encoded(instance())).status)
+            scu.release()
+        asked.answer(0xB000, completed=1, failed=3, warning=0)
+
+    with retrieve_scp(serve) as scp:
+        ran = move(OURS, tmp_path, scp.port, "+P", port, *option.split(), *QUERY)
+
+    assert (ran.code, statuses) == (68, [0xA900, 0xC000, 0xC000, 0])
+    assert ran.error.count("E: cannot store 1.2.3.4: ") == 3
+    assert files_in(tmp_path / "work") == [f"SC.{instance().SOPInstanceUID}"]
+
+
 def test_a_disk_that_is_full_is_answered_and_leaves_no_file(tmp_path: Path) -> None:
     """The same by a limit that any user can set: RLIMIT_FSIZE."""
     port = free_port()

@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 
 _MAX_IDENTITY_BYTES = 65_535  # its length has two bytes on the wire (PS3.7 table D.3-14)
 
+_RELEASE_FAILED = "Association Release Failed: "
+
 # A-ASSOCIATE-RJ in DCMTK's words (PS3.8 table 9-21).
 _RESULTS = {1: "Rejected Permanent", 2: "Rejected Transient"}
 _SOURCES = {1: "Service User", 2: "Service Provider (ACSE Related)", 3: "Service Provider (Presentation Related)"}
@@ -83,7 +85,7 @@ def associated(
     if log.isEnabledFor(level):
         log.log(level, "Request Parameters:", extra={"below": parameters.lines_of_requestor(proposal)})
     log.info("Requesting Association")
-    is_established = False
+    is_established = is_ending = False
     try:
         with client.request(
             asked.host, asked.port, proposal, timeouts(asked), session=session, version=asked.ip_version
@@ -102,16 +104,20 @@ def associated(
             )
             yield exchange
             log.info("Aborting Association" if asked.aborts else "Releasing Association")
+            is_ending = True
             if asked.aborts:
                 exchange.association.abort()
     except AssociationRejected as error:
         raise Ended(f"Association Rejected: {_in_words(error.rejection)}", codes.not_established) from error
     except PeerAborted as error:
         aborted = codes.broken if codes.aborted is None else codes.aborted
-        raise Ended("Peer Aborted Association", aborted if is_established else codes.not_established) from error
+        before = _RELEASE_FAILED if is_ending else ""
+        raise Ended(
+            f"{before}Peer Aborted Association", aborted if is_established else codes.not_established
+        ) from error
     except PeerError as error:
         if is_established:
-            raise Ended(f"Aborting Association: {error}", codes.broken) from error
+            raise Ended(f"{_RELEASE_FAILED if is_ending else 'Aborting Association: '}{error}", codes.broken) from error
         raise Ended(f"Association Request Failed: {error}", codes.not_established) from error
 
 

@@ -8,7 +8,7 @@ from archive.cli.dcmtk.dcmrecv_options import PROGRAM, Dcmrecv, decide
 from archive.cli.dcmtk.face import OK, ending_with
 from archive.cli.dcmtk.options import CommandLine
 from archive.cli.dcmtk.receiving import Sinks, Speaker, Visit, Words
-from archive.dicom.normal import EncodingOptions
+from archive.dicom.normal import AS_DCMTKS_LIBRARY
 from archive.errors import Misconfigured
 from archive.lifecycle.discard import DiscardingSink
 from archive.registry.acceptance import RANKS
@@ -40,6 +40,7 @@ _WORDS = Words(
     stored="Stored received object to file: {file}",
     replaced="file already exists, overwriting: {file}",
     answer="Sending C-STORE Response ({status})",
+    echo_answer="Sending C-ECHO Response (Success)",
 )
 
 
@@ -65,7 +66,7 @@ def receive(given: CommandLine) -> int:
         connect = receiving.connect_by(asked.tls)
     with ending_with(CANNOT_LISTEN, f"cannot start SCP and listen on port {asked.port}: "):
         sockets = sockets or receiving.listen(asked.port or 0, asked.ip_version)
-    speaker = Speaker(_WORDS, asked.shows_contexts, asked.max_pdu_bytes, asked.looks_up_hosts, asked.title)
+    speaker = Speaker(_WORDS, asked.shows_contexts, asked.max_pdu_bytes, asked.looks_up_hosts)
     receiver = Receiver(
         receiving.deciding(speaker, terms),
         receiving.serving(speaker, lambda association: _visit(asked, sinks, association)),
@@ -99,7 +100,7 @@ def _sinks(asked: Dcmrecv) -> Sinks:
         OutputFolder(asked.files.folder),
         _NAMINGS[asked.files.naming](asked.files.extension),
         SeriesDateFolders() if asked.files.has_series_date_folders else NoSubfolders(),
-        Writing(anew=EncodingOptions() if asked.storage == "normal" else None),
+        Writing(anew=AS_DCMTKS_LIBRARY if asked.storage == "normal" else None),
     ).sink
 
 

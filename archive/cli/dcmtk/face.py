@@ -9,10 +9,12 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from archive import telemetry
 from archive.cli.dcmtk import general_options
 from archive.cli.dcmtk.options import CommandLine, Program
+from archive.dicom import further_dictionary
 from archive.errors import Misconfigured
 
 _log = logging.getLogger(__name__)
@@ -50,8 +52,9 @@ def run(
 ) -> int:
     """Run `work`, or answer an exclusive option or a mistake; the exit code. `style` is one of telemetry's."""
     is_quiet = False
-    if sys.stdout is None:  # closed by who started us; what is printed goes nowhere
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - to the end of the process
+    for stream in ("stdout", "stderr"):
+        if getattr(sys, stream) is None:  # closed by who started us; what is printed goes nowhere
+            setattr(sys, stream, open(os.devnull, "w"))  # noqa: SIM115, PTH123 - to the end of the process
     try:
         if not arguments and program.needs_parameters:
             return _print(program.help)
@@ -66,6 +69,7 @@ def run(
         log = general_options.log(given, program.name, style=style)
         is_quiet = log.is_quiet
         _set_up(log)
+        further_dictionary.use(_dictionaries(os.environ), _log.warning)
         if given.has(general_options.ARGUMENTS):
             _say_arguments(program, given)
         code = work(given)
@@ -109,6 +113,11 @@ def _set_up(log: general_options.Log) -> None:
         raise Misconfigured(f"cannot write the log: {error.strerror}: {error.filename}") from None
     for notice in log.notices:
         logging.getLogger(__name__).warning(notice)
+
+
+def _dictionaries(environment: Mapping[str, str]) -> list[Path]:
+    """The files that DCMTK's programs read their data dictionary from."""
+    return [Path(name) for name in environment.get("DCMDICTPATH", "").split(os.pathsep) if name]
 
 
 def _say_arguments(program: Program, given: CommandLine) -> None:

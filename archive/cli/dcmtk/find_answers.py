@@ -60,7 +60,8 @@ def takers(output: Output, failed: int) -> Iterator[Sequence[Taker]]:
             yield found
             stack.close()
         except OSError as error:
-            raise Ended(f"cannot write responses: {error.strerror or error}: {error.filename or ''}", failed) from error
+            where = f": {error.filename}" if error.filename else ""
+            raise Ended(f"cannot write responses: {error.strerror or error}{where}", failed) from error
 
 
 @dataclass

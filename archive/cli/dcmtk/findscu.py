@@ -101,7 +101,14 @@ class _Conversation:
             if log.isEnabledFor(logging.INFO):
                 shown = dump.lines(nodes.of_elements(question.elements), question.transfer_syntax)
                 log.info("Request Identifiers:", extra={"below": tuple(shown)})
-            answers = find(self.exchange, self.context, message_id, identifier, cancel_after=self.asked.cancel_after)
+            answers = find(
+                self.exchange,
+                self.context,
+                message_id,
+                identifier,
+                priority=self.asked.query.priority,
+                cancel_after=self.asked.cancel_after,
+            )
             self._hear(answers, message_id)
 
     def _hear(self, answers: Iterator[Answer], message_id: int) -> None:

@@ -42,6 +42,7 @@ PROGRAM = Program(
                 *client_options.TIMES,
                 client_options.MAX_PDU,
                 client_options.REPEAT,
+                query_options.PRIORITY,
                 client_options.ABORT,
                 Option(
                     "--cancel",

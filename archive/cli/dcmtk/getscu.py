@@ -10,7 +10,7 @@ from archive.cli.dcmtk.options import CommandLine
 from archive.cli.dcmtk.query_files import Asked
 from archive.cli.dcmtk.query_options import SOP_CLASSES
 from archive.cli.dcmtk.receiving import Sinks, Visit, Words
-from archive.dicom.normal import EncodingOptions
+from archive.dicom.normal import AS_DCMTKS_LIBRARY
 from archive.dicom.transfer_syntax_presets import ACCEPT
 from archive.dimse import status
 from archive.dimse.commands import CGetRequest
@@ -43,6 +43,7 @@ def ask(given: CommandLine) -> int:
     asked = decide(given, is_verbose=receiving.is_verbose())
     query_files.check(asked.query)
     identifiers = query_files.asked(asked.query)
+    retrieving.say_doubts(identifiers, asked.query.model)
     with ending_with(FAILED):
         receiving.check_folder(asked.folder, is_written=asked.storage != "ignore")
     sop_class = SOP_CLASSES[asked.query.model]["get"]
@@ -70,9 +71,14 @@ def _has_failed(answer: Answer) -> bool:
 
 def _ask_for(identifier: Asked, asked: Getscu, exchange: Exchange, context: Context, visit: Visit) -> Answer:
     """One C-GET; its last answer. Raises Ended when there is none."""
-    request = CGetRequest(message_id=exchange.next_message_id(), affected_sop_class_uid=context.abstract_syntax)
+    request = CGetRequest(
+        message_id=exchange.next_message_id(),
+        affected_sop_class_uid=context.abstract_syntax,
+        priority=asked.query.priority,
+    )
     encoded = identifier.encoded(context.transfer_syntax, asked.query.compression_level)
     log.info("Sending C-GET Request (MsgID %d)", request.message_id)
+    retrieving.say_identifier(identifier, logging.DEBUG)
 
     def told(answer: Answer) -> None:
         log.info("Received C-GET Response (%s)", status_words.of_retrieve(answer.response.status))
@@ -100,6 +106,6 @@ def _sinks(asked: Getscu) -> Sinks:
         case "bit-preserving":
             return retrieving.into(asked.folder, InstanceUidNames(), Writing())
         case "normal":
-            return retrieving.into(asked.folder, DefaultNames(), Writing(anew=EncodingOptions()))
+            return retrieving.into(asked.folder, DefaultNames(), Writing(anew=AS_DCMTKS_LIBRARY))
         case "default":
             return retrieving.into(asked.folder, DefaultNames(), Writing())

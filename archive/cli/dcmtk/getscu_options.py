@@ -53,7 +53,13 @@ PROGRAM = Program(
         client_options.USER_IDENTITY,
         Group(
             "other network options:",
-            (*client_options.TIMES, client_options.MAX_PDU_OF_RECEIVERS, client_options.REPEAT, client_options.ABORT),
+            (
+                *client_options.TIMES,
+                client_options.MAX_PDU_OF_RECEIVERS,
+                client_options.REPEAT,
+                query_options.PRIORITY,
+                client_options.ABORT,
+            ),
             is_part=True,
         ),
         *tls_options.groups("requestor"),

@@ -74,6 +74,7 @@ def ask(given: CommandLine) -> int:
     asked = decide(given)
     query_files.check(asked.query)
     identifiers = query_files.asked(asked.query)
+    retrieving.say_doubts(identifiers, asked.query.model)
     with ending_with(CANNOT_CREATE_TLS_LAYER):
         tls = receiving.tls_by(asked.client.tls)
     if asked.incoming is None:
@@ -110,6 +111,7 @@ def _ask_for(
         message_id=exchange.next_message_id(),
         affected_sop_class_uid=context.abstract_syntax,
         move_destination=asked.destination,
+        priority=asked.query.priority,
     )
     log.info("Sending Move Request (MsgID %d)", request.message_id)
     retrieving.say_identifier(identifier)

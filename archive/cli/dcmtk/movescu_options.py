@@ -43,6 +43,7 @@ _OTHER_NETWORK = Group(
         client_options.MAX_PDU_OF_RECEIVERS,
         network_options.DISABLE_HOST_LOOKUP,
         client_options.REPEAT,
+        query_options.PRIORITY,
         client_options.ABORT,
         Option("--ignore", "", "ignore store data, receive but do not store"),
         Option(

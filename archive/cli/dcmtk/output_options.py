@@ -150,12 +150,15 @@ _TRANSFER_SYNTAXES = {
     "--write-xfer-deflated": uids.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
 }
 GroupLengths = Literal["recalculate", "create", "remove"]
-_GROUP_LENGTHS: dict[str, GroupLengths] = {
+_GROUP_LENGTH_OF: dict[str, GroupLengths] = {
     "--group-length-recalc": "recalculate",
     "--group-length-create": "create",
     "--group-length-remove": "remove",
 }
+# The first of each is the default.
+_GROUP_LENGTHS = tuple(_GROUP_LENGTH_OF)
 _LENGTHS = ("--length-explicit", "--length-undefined")
+_PADDINGS = ("--padding-off", "--padding-create")
 _VRS = ("--enable-new-vr", "--disable-new-vr")
 _UN = ("--retain-un", "--convert-un")
 
@@ -176,6 +179,8 @@ class Output:
     """The file's and an item's length is a multiple of these."""
     deflate_level: int = 6
     converts_un: bool = False
+    names_defaults: bool = False
+    """Whether lengths, or no padding, are asked for by name as DCMTK has them by default."""
 
     @property
     def encoding(self) -> "EncodingOptions":
@@ -202,7 +207,7 @@ class Output:
         """
         if self.is_bit_preserving is not None:
             return not self.is_bit_preserving
-        return self.encoding != Output().encoding
+        return self.names_defaults or self.padding_bytes is not None or self.encoding != Output().encoding
 
 
 def folder(given: CommandLine) -> Path:
@@ -245,10 +250,11 @@ def _output(given: CommandLine, deflating_options: str, deflates: bool) -> Outpu
         has_file_meta=has_file_meta,
         transfer_syntax=transfer_syntax,
         has_new_vrs=has_new_vrs(given),
-        group_lengths=_GROUP_LENGTHS[group_lengths] if group_lengths else "recalculate",
+        group_lengths=_GROUP_LENGTH_OF[group_lengths] if group_lengths else "recalculate",
         has_explicit_lengths=lengths != "--length-undefined",
         padding_bytes=_padding(given, has_file_meta, is_bit_preserving),
         deflate_level=_deflate_level(given, deflating_options, deflates, transfer_syntax),
+        names_defaults=any(given.last(*options) == options[0] for options in (_GROUP_LENGTHS, _LENGTHS, _PADDINGS)),
     )
 
 
@@ -258,7 +264,7 @@ def has_new_vrs(given: CommandLine) -> bool:
 
 
 def _padding(given: CommandLine, has_file_meta: bool, is_bit_preserving: bool) -> tuple[int, int] | None:
-    if given.last("--padding-off", "--padding-create") != "--padding-create":
+    if given.last(*_PADDINGS) != "--padding-create":
         return None
     given.refuse_together("--padding-create", "--write-dataset", not has_file_meta)
     given.refuse_together("--padding-create", "--bit-preserving", is_bit_preserving)

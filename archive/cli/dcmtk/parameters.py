@@ -24,12 +24,12 @@ def longest_pdv_bytes(fragment_bytes: int) -> int:
     return fragment_bytes - 6
 
 
-def lines(request: Proposal, answer: Agreement | None = None, *, max_pdu_bytes: int, title: str = "") -> Sequence[str]:
+def lines(request: Proposal, answer: Agreement | None = None, *, max_pdu_bytes: int) -> Sequence[str]:
     """The request, or with `answer` the answer to it, as an acceptor says it.
 
-    `max_pdu_bytes` is the longest PDU that we take, `title` the one that we respond with.
+    `max_pdu_bytes` is the longest PDU that we take. An answer has the title that was called (PS3.8 9.3.3).
     """
-    return _lines(request, answer, request, max_pdu_bytes, title)
+    return _lines(request, answer, request, max_pdu_bytes, request.called_ae_title if answer else "")
 
 
 def lines_of_requestor(request: Proposal, answer: Agreement | None = None) -> Sequence[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from archive.cli.dcmtk import output_options, transfer_syntax_options
 from archive.cli.dcmtk.options import CommandLine, Group, Option, Parameter
 from archive.dicom import transfer_syntax_presets
+from archive.dimse.commands import HIGH, LOW, MEDIUM
 from archive.errors import Misconfigured
 
 QUERY_FILES = Parameter("dcmfile-in", "DICOM query file(s)", is_optional=True, is_repeatable=True)
@@ -33,6 +34,14 @@ COMPRESSION = Group(
     "deflate compression level (only with --propose-deflated):", (output_options.COMPRESSION_LEVEL,), is_part=True
 )
 DEFAULT_COMPRESSION_LEVEL = 6
+PRIORITY = Option(
+    "--priority",
+    "",
+    "ask for it to be done with priority p\n(default: medium)",
+    values=1,
+    value_help="[p]riority: string constant (low, medium, high)",
+)
+_PRIORITIES: Mapping[str, int] = {"low": LOW, "medium": MEDIUM, "high": HIGH}
 
 # Option, its short name, what a model is called in help.
 _MODELS = {
@@ -67,6 +76,8 @@ class QueryOptions:
     compression_level: int = DEFAULT_COMPRESSION_LEVEL
     """Of a deflated identifier, 0 to 9."""
     old_vrs_only: bool = False
+    priority: int = MEDIUM
+    """Of the request, for peers that know one (PS3.7 annex E)."""
 
 
 def decide(given: CommandLine, default_model: str, *, parameters: int = 2, writes: bool = False) -> QueryOptions:
@@ -88,6 +99,7 @@ def decide(given: CommandLine, default_model: str, *, parameters: int = 2, write
         transfer_syntaxes=transfer_syntax_presets.PROPOSE[preset],
         compression_level=DEFAULT_COMPRESSION_LEVEL if level is None else level,
         old_vrs_only=given.last("--enable-new-vr", "--disable-new-vr") == "--disable-new-vr",
+        priority=_PRIORITIES[given.choice("--priority", tuple(_PRIORITIES)) or "medium"],
     )
 
 

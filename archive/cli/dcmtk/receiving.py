@@ -143,6 +143,7 @@ class Words:
     replaced: str
     answer: str = ""
     """With the words of a status."""
+    echo_answer: str = ""
     agreed: str = "Association Acknowledged"
 
 
@@ -154,8 +155,6 @@ class Speaker:
     shows_contexts: bool
     max_pdu_bytes: int
     looks_up_hosts: bool
-    title: str | None = None
-    """That we respond with; None: the one called."""
 
     def host(self, address: str) -> str:
         """What the host at an address is called, where it leads back to it; else the address."""
@@ -179,8 +178,7 @@ class Speaker:
     def _dump(self, heading: str, request: Proposal, answer: Agreement | None) -> None:
         level = logging.INFO if self.shows_contexts else logging.DEBUG
         if log.isEnabledFor(level):
-            title = request.called_ae_title if self.title is None else self.title
-            lines = parameters.lines(request, answer, max_pdu_bytes=self.max_pdu_bytes, title=title)
+            lines = parameters.lines(request, answer, max_pdu_bytes=self.max_pdu_bytes)
             first, below = (heading, lines) if heading else (lines[0], lines[1:])
             log.log(level, "%s", first, extra={"below": below})
 
@@ -208,6 +206,8 @@ class Visit:
         self.path = None
         if isinstance(request, CEchoRequest):
             log.info("%s", self.words.echo.format(message_id=request.message_id))
+            if self.words.echo_answer:  # nothing comes between
+                log.info("%s", self.words.echo_answer)
         else:
             modality = prefix(request.affected_sop_class_uid, unknown="OT")
             log.info("%s", self.words.store.format(message_id=request.message_id, modality=modality))

@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from archive.cli import progress
-from archive.cli.dcmtk import receiving, status_words
+from archive.cli.dcmtk import key_checks, receiving, status_words
 from archive.cli.dcmtk.face import Ended
 from archive.cli.dcmtk.query_files import Asked
 from archive.cli.dcmtk.receiving import Sinks, Visit, Words
@@ -66,13 +66,20 @@ def followed(operation: str, code: int, answers: Iterable[Answer], told: Callabl
     raise AssertionError("the last answer is a final one")
 
 
-def say_identifier(asked: Asked) -> None:
-    """What is sent with the request."""
-    if log.isEnabledFor(logging.INFO):
+def say_doubts(identifiers: Iterable[Asked], model: str) -> None:
+    """What peers may take otherwise than it is meant, or refuse; they are asked all the same."""
+    for each in identifiers:
+        if doubt := key_checks.doubt(each.elements, model):
+            log.warning("a peer may refuse the identifier, or send more than is meant: %s", doubt)
+
+
+def say_identifier(asked: Asked, level: int = logging.INFO) -> None:
+    """What is sent with the request, at a level of the log."""
+    if log.isEnabledFor(level):
         from archive.dicom import dump, nodes  # for those who look on
 
         lines = dump.lines(nodes.of_elements(asked.elements), asked.transfer_syntax, corrects=True)
-        log.info("Request Identifiers:", extra={"below": tuple(lines)})
+        log.log(level, "Request Identifiers:", extra={"below": tuple(lines)})
 
 
 def _say_final(operation: str, answer: Answer) -> None:

@@ -35,26 +35,27 @@ class Sending:
     def carry(self, leg: Leg) -> None:
         """Send what a leg holds. Raises Ended where no association for it can be made."""
         self._shipment.hold(leg.items)
-        self._carry_side_by_side(leg)
+        if self._carry_side_by_side(leg):
+            self._carry_rest(leg)
         if not self._shipment.is_halted:
             self._shipment.fail_rest(FAILED)  # of associations that broke too often
 
-    def _carry_side_by_side(self, leg: Leg) -> None:
+    def _carry_side_by_side(self, leg: Leg) -> bool:
+        """Whether what is left, if anything is, may be tried once more: not all of them broke too often."""
         if self._asked.parallel == 1:
-            self._visit(leg, lambda: None)
-            return
+            return self._visit(leg, _nothing)
         from concurrent.futures import Future, ThreadPoolExecutor  # few command lines ask for it
 
-        helpers: list[Future[None]] = []
+        helpers: list[Future[bool]] = []
         with ThreadPoolExecutor(self._asked.parallel) as threads:
 
             def summon() -> None:
                 helpers.extend(threads.submit(self._help, leg) for _ in range(self._asked.parallel - 1))
 
             try:
-                self._visit(leg, summon)
-                for helper in helpers:
-                    helper.result()
+                visits = [self._visit(leg, summon)]
+                visits += [helper.result() for helper in helpers]
+                return any(visits)
             except BaseException:
                 self._stop()
                 raise
@@ -66,15 +67,28 @@ class Sending:
             for association in self._associations:
                 association.end()
 
-    def _help(self, leg: Leg) -> None:
+    def _carry_rest(self, leg: Leg) -> None:
+        """Send what an association gave back as it broke, when those that were well had ended already."""
+        if not self._shipment.has_more():
+            return
+        try:
+            self._visit(leg, _nothing)
+        except Ended as ended:
+            self._broken(ended, None)
+
+    def _help(self, leg: Leg) -> bool:
         """Send beside the first association; a peer that takes no more associations is served by those it has."""
         try:
-            self._visit(leg, lambda: None)
+            return self._visit(leg, _nothing)
         except Ended as ended:
             log.warning("one association fewer: %s", ended)
+            return False
 
-    def _visit(self, leg: Leg, established: Callable[[], None]) -> None:
-        """Send over one association, and where it is to go on over another one after each that breaks."""
+    def _visit(self, leg: Leg, established: Callable[[], None]) -> bool:
+        """Send over one association, and where it is to go on over another one after each that breaks.
+
+        Whether it ended before too many had broken.
+        """
         for breaks in range(MOST_BREAKS):
             carrier: Carrier | None = None
             try:
@@ -91,17 +105,18 @@ class Sending:
                     established()
                     established = _nothing
                     self._carry_by(carrier, exchange.association)
-                return
+                return True
             except Halted:
                 log.info("Aborting Association")
-                return
+                return True
             except Ended as ended:
                 if carrier is None and not breaks:
                     raise
                 self._broken(ended, carrier)
                 if self._shipment.is_halted or not self._shipment.has_more():
-                    return
+                    return True
         log.error("%d associations broke: there is no further one in their place", MOST_BREAKS)
+        return False
 
     def _carry_by(self, carrier: Carrier, association: Association) -> None:
         with self._change:

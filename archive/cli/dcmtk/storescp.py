@@ -63,6 +63,8 @@ def receive(given: CommandLine) -> int:
         raise Misconfigured("Missing parameter port")
     if asked.port is not None and sockets:
         log.warning("Parameter port not required in inetd mode")
+    if asked.has_title:
+        log.info("--aetitle: peers are answered with the title that they call, whichever it is")
     with ending_with(_FAILED):
         terms = _terms(asked)
         receiving.check_folder(asked.files.folder, is_written=not asked.ignores_stores)
@@ -71,7 +73,7 @@ def receive(given: CommandLine) -> int:
         sockets = sockets or receiving.listen(asked.port or 0, asked.ip_version)
         connect = receiving.connect_by(asked.tls)
         welcomes = receiving.welcomes(PROGRAM.name, asked.uses_host_rules)
-    speaker = Speaker(_WORDS, asked.shows_contexts, asked.max_pdu_bytes, asked.looks_up_hosts, asked.title)
+    speaker = Speaker(_WORDS, asked.shows_contexts, asked.max_pdu_bytes, asked.looks_up_hosts)
 
     def visit(association: Association) -> _Visit:
         return _visit(asked, output, association, receiver, events.visit(association, speaker))

@@ -226,7 +226,8 @@ class Storescp:
     """0 and -1 are without limit."""
     acse_timeout: int = network_options.DEFAULT_ACSE_TIMEOUT
     dimse_timeout: int | None = None
-    title: str = DEFAULT_TITLE
+    has_title: bool = False
+    """Whether one is given. No peer learns of it: each is answered with the title that it called."""
     max_pdu_bytes: int = DEFAULT_MAX_PDU_BYTES
     looks_up_hosts: bool = True
     refuses: bool = False
@@ -265,7 +266,7 @@ def decide(given: CommandLine, *, is_verbose: bool) -> Storescp:
         socket_timeout=DEFAULT_SOCKET_TIMEOUT if socket_timeout is None else socket_timeout,
         acse_timeout=given.signed("--acse-timeout", 1) or network_options.DEFAULT_ACSE_TIMEOUT,
         dimse_timeout=given.signed("--dimse-timeout", 1),
-        title=given.value("--aetitle") or DEFAULT_TITLE,
+        has_title=given.has("--aetitle"),
         max_pdu_bytes=network_options.max_pdu_bytes(given) or DEFAULT_MAX_PDU_BYTES,
         looks_up_hosts=not given.has("--disable-host-lookup"),
         refuses=given.has("--refuse"),

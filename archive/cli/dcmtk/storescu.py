@@ -37,12 +37,13 @@ def send(given: CommandLine) -> int:
     profile = None if asked.proposed.profile is None else _terms_of(asked.proposed.profile)
     shipment = Shipment(asked, lambda _steps: None, Inventor(asked.invents) if asked.invents else None)
     items = _find(asked.files, shipment)
+    total = shipment.failures + len(items)  # what is not there is a failure already
     with _bar(len(items)) as advance:
         shipment.advance = advance
         legs = _legs(asked.proposed, items, shipment) if profile is None else iter((Leg(profile, items),))
         _carry(shipment, legs)
     if shipment.failures and not asked.halts:
-        log.error("%d of %d files were not sent", shipment.failures, len(items))
+        log.error("%d of %d files were not sent", shipment.failures, total)
     if shipment.passed_over == len(items):
         raise Ended("no input files to be sent", FAILED)
     return shipment.exit_code

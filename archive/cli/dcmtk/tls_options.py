@@ -20,7 +20,7 @@ _PROFILES = (
     ("--profile-8996", "+pg", "bcp195-rfc8996", "BCP 195 RFC 8996 TLS Profile"),
     ("--profile-8996-mod", "+pm", "bcp195-rfc8996-modified", "Modified BCP 195 RFC 8996 TLS Profile"),
     ("--profile-bcp195-nd", "+py", "bcp195-non-downgrading", "Non-downgrading BCP 195 TLS Profile"),
-    ("--profile-bcp195", "+px", "", "BCP 195 TLS Profile"),
+    ("--profile-bcp195", "+px", "bcp195-non-downgrading", "BCP 195 TLS Profile"),
     ("--profile-bcp195-ex", "+pz", "bcp195-extended", "Extended BCP 195 TLS Profile"),
     ("--profile-basic", "+pb", "", "Basic TLS Secure Transport Connection Profile"),
     ("--profile-aes", "+pa", "", "AES TLS Secure Transport Connection Profile"),
@@ -28,6 +28,8 @@ _PROFILES = (
 )
 _PROFILE_OF = {long: profile for long, _, profile, _ in _PROFILES}
 _DEFAULT_PROFILE = "--profile-8996"
+# PS3.15 B.9 is B.10 with TLS 1.0 and 1.1 for peers that know no better, which RFC 8996 forbids.
+_ELSEWHERE = {"--profile-bcp195": "without TLS 1.0 and 1.1: as --profile-bcp195-nd"}
 # With these DCMTK takes no `--cipher`.
 _CLOSED_PROFILES = ("--profile-8996-mod", "--profile-bcp195-ex")
 
@@ -150,7 +152,7 @@ def _valued(long: str, short: str, value: str, text: str) -> Option:
 def _profile_help(long: str, profile: str, name: str) -> str:
     if long == _DEFAULT_PROFILE:
         return f"{name} (default)"
-    return name if profile else f"{name}\n(not supported)"
+    return name if profile and long not in _ELSEWHERE else f"{name}\n({_ELSEWHERE.get(long, 'not supported')})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +254,7 @@ def _check_trust(given: CommandLine, decided: TlsOptions) -> None:
         return
     has_authorities = bool(decided.authority_files or decided.authority_folders)
     given.require(
-        "--enable-tls",
+        given.last("--enable-tls", "--anonymous-tls") or "",
         "--add-cert-file, --add-cert-dir or --ignore-peer-cert",
         has_authorities or decided.peer_certificate == "ignored",
     )
@@ -262,7 +264,8 @@ def _check_trust(given: CommandLine, decided: TlsOptions) -> None:
 
 
 def _profile_list() -> str:
-    lines = [f"- {name}" + " (default)" * (long == _DEFAULT_PROFILE) for long, _, used, name in _PROFILES if used]
+    spoken = [(long, name) for long, _, profile, name in _PROFILES if profile and long not in _ELSEWHERE]
+    lines = [f"- {name}" + " (default)" * (long == _DEFAULT_PROFILE) for long, name in spoken]
     return "\n".join(("Supported TLS Secure Transport Connection Profiles are:", *lines)) + "\n"
 
 

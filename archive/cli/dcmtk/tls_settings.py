@@ -19,6 +19,16 @@ _MAX_SEED_BYTES = 1 << 20
 _WRITTEN_SEED_BYTES = 1024  # as OpenSSL's own RAND_write_file
 
 
+# What is said of files that cannot be used.
+_NAMES = tls.Names(
+    certificate="certificate of --enable-tls",
+    key="private key of --enable-tls",
+    password="--use-passwd",  # noqa: S106 - what one is called
+    authorities="certification authority",
+    revocations="revocation list",
+    dh_parameters="--dhparam",
+)
+
 # The settings of `archive.settings` that say what a policy does.
 _SETTINGS = {
     "tls_certificate": "certificate",
@@ -67,13 +77,17 @@ def policy(decided: TlsOptions, ask: Callable[[str], str] | None = None, *, acce
         expected_name=decided.expected_name,
         requested_name=decided.requested_name or tls.NO_NAME,
         accepts=accepts,
+        names=_NAMES,
     )
 
 
 def _check_form(decided: TlsOptions) -> None:
     """Refuse a file in the form that was not asked for, as DCMTK does."""
-    for name in (decided.key, decided.certificate, *decided.authority_files, *decided.revocation_files):
-        if name and tls_files.is_der(tls_files.content("file", Path(name))) != decided.is_der:
+    own = ((_NAMES.key, decided.key), (_NAMES.certificate, decided.certificate))
+    authorities = ((_NAMES.authorities, name) for name in decided.authority_files)
+    lists = ((_NAMES.revocations, name) for name in decided.revocation_files)
+    for kind, name in (*own, *authorities, *lists):
+        if name and tls_files.is_der(tls_files.content(kind, Path(name))) != decided.is_der:
             said, other = ("--der-keys", "PEM") if decided.is_der else ("--pem-keys", "DER")
             raise Misconfigured(f"{name} is in {other}, or neither a key nor a certificate; {said} asks for another")
 
@@ -114,14 +128,28 @@ def _ciphers(decided: TlsOptions) -> str:
 
 
 def stir(decided: TlsOptions) -> None:
-    """Seed OpenSSL's random numbers, and write a seed for the next time, as asked; raises Misconfigured."""
+    """Seed OpenSSL's random numbers, and write a seed for the next time, as asked.
+
+    They need no seed: what cannot be read or written is a warning, as with DCMTK. It may not be there yet.
+    """
+    if decided.seed:
+        _try_seed("--seed", decided.seed, _read_seed)
+    if decided.written_seed:
+        _try_seed("--write-seed", decided.written_seed, _write_seed)
+
+
+def _read_seed(path: Path) -> None:
+    with path.open("rb") as file:
+        tls.seed(file.read(_MAX_SEED_BYTES))
+
+
+def _write_seed(path: Path) -> None:
+    path.write_bytes(tls.random_bytes(_WRITTEN_SEED_BYTES))
+
+
+def _try_seed(option: str, name: str, act: Callable[[Path], None]) -> None:
     try:
-        if decided.seed:
-            with Path(decided.seed).open("rb") as file:
-                tls.seed(file.read(_MAX_SEED_BYTES))
-        if decided.written_seed:
-            Path(decided.written_seed).write_bytes(tls.random_bytes(_WRITTEN_SEED_BYTES))
-    except (OSError, ValueError) as error:
+        act(Path(name))
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         reason = error.strerror if isinstance(error, OSError) else error
-        name = getattr(error, "filename", None) or decided.seed
-        raise Misconfigured(f"seed of the random generator: {name}: {reason}") from error
+        log.warning("%s %s: %s", option, name, reason)

@@ -134,6 +134,13 @@ def test_padding_after_the_last_element_is_no_element() -> None:
         assert header.tags == (0x00100020,)
 
 
+def test_header_that_ends_in_the_middle_of_an_element_is_not_complete() -> None:
+    for size_bytes in range(1, len(PATIENT_ID)):
+        header = scan(PATIENT_ID + PATIENT_ID[:size_bytes], EXPLICIT, is_whole=True)
+
+        assert not header.complete, size_bytes
+
+
 def test_header_can_be_scanned_in_a_memory_mapped_file(tmp_path: Path) -> None:
     path = tmp_path / "data_set"
     path.write_bytes(encode(ELEMENTS, EXPLICIT))

@@ -1,5 +1,6 @@
 """Messages as dialogues: data sets over many PDUs, answers, cancels, sub-operations, and broken rules."""
 
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -97,6 +98,19 @@ def test_request_and_response(dialogue: tuple[ScriptedPeer, Exchange]) -> None:
     assert (message.command, message.has_data_set) == (ECHO, False)
     assert exchange.context.abstract_syntax == VERIFICATION
     assert hears(peer) == ECHO.answer(status.SUCCESS)
+
+
+@pytest.mark.parametrize("level, shown", [(logging.DEBUG, ["INCOMING", "OUTGOING"]), (logging.INFO, [])])
+def test_messages_are_shown_at_debug_level_only(level: int, shown: list[str], caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(level)
+    with scripted_requestor() as (peer, accepting):
+        peer.associates()
+        exchange = Exchange(accepting.result(WAIT_SECONDS))
+        peer.says(p_data((ON_ECHO, LAST_COMMAND, says(ECHO))))
+        received(exchange)
+        exchange.respond(ECHO.answer(status.SUCCESS))
+
+    assert [record.message.strip("=").split()[0] for record in caplog.records] == shown
 
 
 def test_command_and_data_set_in_one_pdu(dialogue: tuple[ScriptedPeer, Exchange]) -> None:

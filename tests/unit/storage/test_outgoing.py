@@ -135,6 +135,17 @@ def test_a_file_that_was_cut_short_is_told(tmp_path: Path, cut_bytes: int) -> No
         open_outgoing(str(path))
 
 
+def test_a_file_that_was_cut_in_the_first_bytes_of_an_element_is_told(tmp_path: Path) -> None:
+    whole = part10_bytes(instance())
+    at = whole.index(b"\x20\x00\x0e\x00UI")  # Series Instance UID
+    path = tmp_path / "cut"
+    for left_bytes in range(1, 8):
+        path.write_bytes(whole[: at + left_bytes])
+
+        with pytest.raises(UnreadableDataSet):
+            open_outgoing(str(path))
+
+
 @pytest.mark.parametrize("keyword", ["SOPClassUID", "SOPInstanceUID"])
 def test_an_instance_without_a_uid_is_told(tmp_path: Path, keyword: str) -> None:
     data_set = instance()

@@ -99,6 +99,8 @@ UNDOES = {
     "+x=": "+xs", "-x=": "-xs", "-ac": "+ac", "+F": "-F", "+t=": "+te", "+u": "-u", "+g=": "-g", "+e": "-e",
     "-p": "+p 1 1",
 }  # fmt: skip
+# Defaults that have data sets written anew, as they are asked for by name.
+BY_NAME: dict[str, dict[str, Any]] = {option: {"output": Output(names_defaults=True)} for option in ("+g=", "+e", "-p")}
 OF_THE_LOG = {"--arguments", "--quiet", "--verbose", "--very-verbose", "--debug", "--log-level", "--log-config"}
 
 
@@ -109,7 +111,7 @@ def test_an_option_decides_what_it_says(arguments: str, change: dict[str, Any]) 
 
 @pytest.mark.parametrize("option, undone", UNDOES.items())
 def test_the_right_most_option_counts(option: str, undone: str) -> None:
-    assert decided(f"{undone} {option}") == Dcmqrscp()
+    assert decided(f"{undone} {option}") == decided(option) == Dcmqrscp(**BY_NAME.get(option, {}))
     assert decided(f"{option} {undone}") == decided(undone) != Dcmqrscp()
 
 

@@ -139,7 +139,7 @@ def test_every_option_changes_what_is_served(
     assert by_name[0] == by_name[-1]
 
 
-@pytest.mark.parametrize("option", ["--profile-bcp195", "--profile-basic", "--profile-aes", "--profile-null"])
+@pytest.mark.parametrize("option", ["--profile-basic", "--profile-aes", "--profile-null"])
 def test_a_profile_that_allows_old_tls_is_refused_by_its_name(
     option: str, files: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -161,6 +161,14 @@ def test_who_reads_no_further_ends_it_as_any_program() -> None:
     assert (ran.returncode, ran.stderr) == (-signal.SIGPIPE, b"")
 
 
+@pytest.mark.parametrize("words, code", [("--help", 0), ("--no-such-option", 1)])
+def test_a_closed_standard_error_is_none_to_fail_at(words: str, code: int) -> None:
+    line = f"exec '{sys.executable}' -m archive storescu {words} 2>&-"
+    ran = subprocess.run(["/bin/sh", "-c", line], stdout=subprocess.PIPE)
+
+    assert ran.returncode == code
+
+
 def test_a_closed_standard_output_is_none_to_fail_at() -> None:
     words = f"exec '{sys.executable}' -m archive storescu --help >&-"
     ran = subprocess.run(["/bin/sh", "-c", words], stderr=subprocess.PIPE)

@@ -36,6 +36,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "+crl l +cra": {"revocation_files": ("l",), "revocation_check": "chain"},
     "+pm": {"profile": "bcp195-rfc8996-modified"},
     "+py": {"profile": "bcp195-non-downgrading"},
+    "+px": {"profile": "bcp195-non-downgrading"},
     "+pz": {"profile": "bcp195-extended"},
     "+cs one +cs two": {"ciphers": ("one", "two")},
     "+dp d": {"dh_parameters": "d"},
@@ -102,6 +103,12 @@ def test_what_cannot_be_together_is_refused(arguments: str, message: str) -> Non
         decided(arguments)
 
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("option", ["--profile-basic", "--profile-aes", "--profile-null"])
+def test_what_protects_nobody_any_more_is_refused_with_what_to_use(option: str) -> None:
+    with pytest.raises(Misconfigured, match=f"{option} is not supported: .*; use --profile-8996 or"):
+        decided(BASE + option)
 
 
 # Those of these that storescp of DCMTK 3.6.7, which has most of the options, refuses too.

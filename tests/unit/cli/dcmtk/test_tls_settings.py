@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from archive.cli.dcmtk.tls_options import TlsOptions, decide
-from archive.cli.dcmtk.tls_settings import settings, stir
+from archive.cli.dcmtk.tls_settings import policy, settings, stir
 from archive.errors import Misconfigured
 from archive.upper_layer import tls
 from tests.fix_tls import Authority, Identity
@@ -90,5 +90,48 @@ def test_a_seed_is_read_and_another_one_written(tmp_path: Path) -> None:
 
     assert len(other.read_bytes()) == len(file.read_bytes()) == 1024
     assert other.read_bytes() != file.read_bytes()
-    with pytest.raises(Misconfigured, match="No such file or directory"):
-        stir(TlsOptions(seed=str(tmp_path / "nowhere")))
+
+
+def test_a_seed_that_is_not_there_yet_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = tmp_path / "seed"
+
+    stir(TlsOptions(seed=str(file), written_seed=str(file)))
+
+    assert len(file.read_bytes()) == 1024
+    assert caplog.messages == [f"--seed {file}: No such file or directory"]
+
+
+def test_a_seed_that_cannot_be_written_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    stir(TlsOptions(seed="", written_seed=str(tmp_path / "none" / "seed")))
+
+    assert caplog.messages == [f"--write-seed {tmp_path}/none/seed: No such file or directory"]
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        ("+tls MISSING CERTIFICATE -ic", "private key of --enable-tls = MISSING: cannot be read"),
+        ("+tls KEY MISSING -ic", "certificate of --enable-tls = MISSING: cannot be read"),
+        ("+tls KEY CERTIFICATE +cf MISSING", "certification authority = MISSING: cannot be read"),
+        ("+tls KEY CERTIFICATE +cd MISSING", "certification authority = MISSING: cannot be read"),
+        ("+tls KEY CERTIFICATE +cf CA +crl MISSING", "revocation list = MISSING: cannot be read"),
+        ("+tls KEY CERTIFICATE +cf CA +dp MISSING", "--dhparam = MISSING: cannot be read"),
+        ("+tls PROTECTED CERTIFICATE -pw +cf CA", "has a password; give it by --use-passwd"),
+    ],
+)
+def test_what_cannot_be_used_is_named_in_the_words_of_the_command_line(
+    tmp_path: Path, authority: Authority, archive_identity: Identity, words: str, said: str
+) -> None:
+    stands_for = {
+        "MISSING": str(tmp_path / "missing"),
+        "KEY": str(archive_identity.key),
+        "CERTIFICATE": str(archive_identity.certificate),
+        "CA": str(authority.certificate),
+        "PROTECTED": str(authority.protect(archive_identity, "sesame")),
+    }
+    given = program("both").parse([stands_for.get(word, word) for word in words.split()])
+
+    with pytest.raises(Misconfigured) as caught:
+        tls.Tls(policy(decide(given, "both"))).check()
+
+    assert said.replace("MISSING", stands_for["MISSING"]) in str(caught.value)
