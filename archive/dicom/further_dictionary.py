@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from archive.dicom.elements import LONG_VRS, SHORT_VRS
 
-# DCMTK's own has half a million; a file of another kind is not to fill the memory.
+# The largest of DCMTK has 250 thousand; a file of another kind is not to fill the memory.
 MAX_FILE_BYTES = 16 << 20
 
 _NUMBERS = r"([0-9A-Fa-f]{1,4})(?:-(?:([oOuU])-)?([0-9A-Fa-f]{1,4}))?"

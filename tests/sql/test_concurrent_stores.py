@@ -7,17 +7,17 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing
 
 import pytest
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, Table, event, text, update
 
 from archive.database import transaction
 from archive.database.engine import Database
-from archive.index import upsert
-from archive.index.record import AlreadyHeld, Duplicates, Parents
-from archive.index.tables import instances, patients, series, studies
+from archive.index import remove, upsert, usage
+from archive.index.record import AlreadyHeld, Duplicates, Parents, UsageChange
+from archive.index.tables import area_usage, instances, patients, series, studies, study_usage
 from archive.index.usage import Usage
 from tests.sql.fix_holdings import Shelf, record, study_uid
 
@@ -232,6 +232,61 @@ def test_study_that_is_removed_meanwhile_is_made_anew(shelf, writers, beginning)
 
     stop()
     assert shelf.usage() == Usage(1, 1, 1, 1000)
+    shelf.assert_sound()
+
+
+def is_anybody_waiting(database: Database) -> bool:
+    """Whether a session of PostgreSQL waits for a lock of another."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    with transaction.read(database) as connection:
+        return bool(connection.scalar(text(waiting)))
+
+
+def touch(table: Table) -> Callable[[Connection, Shelf], object]:
+    """Write each row of a table as it is, which makes whoever saw them before look again."""
+    return lambda connection, _: connection.execute(update(table).values(size_bytes=table.c.size_bytes))
+
+
+def store_elsewhere(connection: Connection, shelf: Shelf) -> None:
+    """Store the second instance into another study."""
+    moved = record(study=2, SOPInstanceUID=record(number=2).header.sop_instance_uid)
+    upsert.add(connection, shelf.area_pk, moved, duplicates=Duplicates.REPLACE, shard=1)
+
+
+def remove_first(connection: Connection, shelf: Shelf) -> None:
+    """Remove the first instance, and the series of which it is the only one."""
+    held = remove.lock_instance(connection, shelf.area_pk, record(number=1).header.sop_instance_uid)
+    assert held is not None
+    change = UsageChange()
+    remove.remove_instance(connection, held, "removed", change, record().received_at)
+    usage.count_in_area(connection, shelf.area_pk, 0, change)
+
+
+@pytest.mark.usefixtures("many_writers")
+@pytest.mark.parametrize(
+    "somebody_else, held",
+    [
+        pytest.param(touch(study_usage), Usage(2, 2, 3, 3000), id="writes the study's usage"),
+        pytest.param(touch(series), Usage(2, 2, 3, 3000), id="writes the series"),
+        pytest.param(touch(area_usage), Usage(2, 2, 3, 3000), id="writes the area's usage"),
+        pytest.param(store_elsewhere, Usage(2, 2, 3, 3000), id="stores the instance elsewhere"),
+        pytest.param(remove_first, Usage(2, 2, 2, 2000), id="removes the series"),
+    ],
+)
+def test_usual_store_sees_what_it_waited_for(shelf, writers, somebody_else, held):
+    known = shelf.store(record()).parents
+    shelf.store(record(study=3))
+
+    with ThreadPoolExecutor(1) as thread, shelf.database.engine.connect() as connection:
+        somebody_else(connection, shelf)
+        storing = thread.submit(writers[0].store, record(number=2), known=known)
+        while not storing.done() and not is_anybody_waiting(shelf.database):
+            wait([storing], 0.01)
+        assert not storing.done()
+        connection.commit()
+        storing.result(WAIT_SECONDS)
+
+    assert shelf.usage() == held
     shelf.assert_sound()
 
 
