@@ -82,8 +82,9 @@ class Database:
                 yield self._writer
             finally:
                 self._roll_back()
-            if self._checkpoints is not None:
-                self._checkpoints.count()
+            checkpoints = self._checkpoints  # which a close takes away
+            if checkpoints is not None:
+                checkpoints.count()
 
     def _roll_back(self) -> None:
         """At the end of a writer's turn: undo what is not committed; a connection that cannot do that is given up."""
@@ -103,13 +104,13 @@ class Database:
         """
         if self.writers is None:
             return
+        if self._checkpoints is None:
+            self._checkpoints = Checkpoints(self.engine, self.writers)
         try:
             with self.writing() as connection, connection.begin():
                 sqlite.grow_log(Path(self.url.database or ""))
         except (OSError, SQLAlchemyError) as error:
             raise DatabaseFailed("The log of the database cannot be made longer", reason=str(error)) from error
-        if self._checkpoints is None:
-            self._checkpoints = Checkpoints(self.engine, self.writers)
 
     def __str__(self) -> str:
         return self.url.render_as_string(hide_password=True)
@@ -120,8 +121,9 @@ class Database:
             self._checkpoints = None
         if self.writers is not None and self._writer is not None:
             with self.writers.turn():  # whoever writes now would take what we roll back for committed
-                self._writer.close()
-                self._writer = None
+                writer, self._writer = self._writer, None
+                if writer is not None:
+                    writer.close()
         self.engine.dispose()
         if self.writers is not None:
             self.writers.close()

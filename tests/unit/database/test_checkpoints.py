@@ -1,5 +1,6 @@
 """SQLite's log is carried into the database beside the writers."""
 
+import errno
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from sqlalchemy import exc, text
 from archive.database import sqlite, transaction
 from archive.database.checkpoints import TRANSACTIONS_BETWEEN
 from archive.database.engine import Database
+from archive.errors import DatabaseFailed
 
 
 @pytest.fixture
@@ -82,7 +84,7 @@ def test_who_closes_while_the_thread_wakes_up_is_not_overlooked(database: Databa
         assert may_go_on.wait(30)
         clear()
 
-    due.clear = clear_late  # type: ignore[method-assign]
+    due.clear = clear_late
     due.set()
     assert is_waking.wait(30)
     checkpoints._is_closed = True
@@ -115,3 +117,21 @@ def test_a_pool_without_connections_does_not_end_the_thread(
         assert time.monotonic() < deadline
         time.sleep(0.01)
     assert "will be later" in caplog.text
+
+
+def test_a_disk_without_room_for_a_longer_log_does_not_stop_it_from_being_carried_over(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(sqlite, "grow_log", refuse)
+    with pytest.raises(DatabaseFailed, match="No space left"):
+        database.prepare_for_writers()
+
+    write(database, TRANSACTIONS_BETWEEN)
+
+    deadline = time.monotonic() + 30
+    while size_bytes(tmp_path / "archive.db") < TRANSACTIONS_BETWEEN * 8000:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
