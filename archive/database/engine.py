@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, create_engine, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-from archive.database import dialects
+from archive.database import dialects, pooler
 from archive.errors import DatabaseFailed, Misconfigured
 
 # Threads that wait for a connection are stores and finds, which hold one for milliseconds.
@@ -30,8 +30,7 @@ ALIVE: Mapping[str, int] = {
     "keepalives_count": 4,
     "tcp_user_timeout": 30_000,  # milliseconds
 }
-# A session that died in the middle of a transaction must not keep its locks.
-SESSION_OPTIONS = "-c idle_in_transaction_session_timeout=60s -c lock_timeout=30s"
+SESSION_OPTIONS = " ".join(f"-c {name}={limit}" for name, limit in pooler.SESSION_LIMITS.items())
 
 
 class Database:
@@ -142,6 +141,8 @@ def _postgresql(url: URL) -> Engine:
         raise Misconfigured("PostgreSQL needs psycopg: pip install 'pacs-archive[postgres]'") from error
     alive = {name: value for name, value in ALIVE.items() if name not in url.query}
     prepared = url.query.get("prepared_statements", "on")
+    if prepared not in ("on", "off"):
+        raise Misconfigured("prepared_statements of the database's address is on or off")
     url = url.difference_update_query(["prepared_statements"])
     if prepared == "off":
         return _engine(url, connect_timeout=CONNECT_SECONDS, prepare_threshold=None, **alive)

@@ -1,0 +1,119 @@
+"""The archive behind pgbouncer in transaction mode, with fewer connections to the server than it opens by itself."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import make_url
+
+from archive.database.engine import Database
+from scripts.postgresql_cluster import Cluster
+from tests.fix_database import _postgresql_database
+from tests.fix_dcmtk import Dcmtk, Receiver
+from tests.fix_instances import instance
+from tests.fix_pgbouncer import PAGE, SERVER_CONNECTIONS, Pooler
+from tests.fix_service import Service
+from tests.wire.running import Archive
+from tests.wire.test_quota import send_at_once, written
+
+SENDERS = 6
+STUDY = f"StudyInstanceUID={instance().StudyInstanceUID}"
+
+
+@pytest.fixture
+def pooler(cluster: Cluster, start_pooler: Callable[..., Pooler]) -> Iterator[Pooler]:
+    """In front of an empty database."""
+    with _postgresql_database(cluster, "template0") as url:
+        yield start_pooler(url)
+
+
+@pytest.fixture
+def service(pooler: Pooler, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Service]:
+    """An archive that knows no other way to its database; its schema is made, and it is not started."""
+    data = tmp_path / "data"
+    made = Service(data, pooler.url, tmp_path / "service.log", 2, ("--filing-delay", "0"))
+    said = made.run("db", "upgrade")
+    assert said.startswith("The schema is now"), said
+    assert made.run("db", "upgrade").startswith("The schema is ")
+    yield made
+    if made.log.exists():
+        made.stop()
+        request.node.add_report_section("teardown", "log of the archive", made.output()[-5000:])
+
+
+@pytest.mark.slow
+def test_more_clients_than_connections_store_find_move_and_get(
+    service: Service, pooler: Pooler, cluster: Cluster, dcmtk: Dcmtk, storescp: Receiver, tmp_path: Path
+) -> None:
+    service.start()
+    port, number = service.port, SENDERS * 4
+    batches = [
+        written(tmp_path / f"sender-{n}", *(instance(number=4 * n + m, side_pixels=256 * (m % 2)) for m in range(4)))
+        for n in range(SENDERS)
+    ]
+
+    send_at_once(dcmtk, "ARCHIVE", [port], batches)
+    service.run("peer", "add", "STORESCP", "--title", "STORESCP", "--host", "127.0.0.1", "--port", storescp.port)
+    asked, answers = dcmtk.find(
+        port, "QueryRetrieveLevel=IMAGE", STUDY, f"SeriesInstanceUID={instance().SeriesInstanceUID}"
+    )
+    moved = dcmtk.move(port, "STORESCP", "QueryRetrieveLevel=STUDY", STUDY)
+    got, files = dcmtk.get(port, "QueryRetrieveLevel=STUDY", STUDY)
+
+    assert (len(answers), len(files), len(storescp.files())) == (number, number, number), f"{asked}\n{moved}\n{got}"
+    with closing(Database(pooler.url)) as database:
+        archive = Archive(service, database)
+        assert archive.counters("ARCHIVE")[:3] == (1, 1, number)
+        assert len(archive.files("ARCHIVE")) == number
+    assert 0 < _server_connections(cluster, pooler) <= SERVER_CONNECTIONS
+    service.run("check", "verify", "--checksums")
+    service.run("check", "reconcile", "--older-than", "0")
+
+
+def _server_connections(cluster: Cluster, pooler: Pooler) -> int:
+    with psycopg.connect(cluster.conninfo()) as connection:
+        statement = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND backend_type = 'client backend'"
+        row = connection.execute(statement, [make_url(pooler.url).database]).fetchone()
+    assert row is not None
+    return row[0]
+
+
+def test_commands_of_every_kind_work(service: Service, tmp_path: Path) -> None:
+    files = written(tmp_path / "files", instance(study=1), instance(study=2), instance(study=3))
+    service.run("area", "add", "EXTRA", "areas/EXTRA", "--max-studies", 2, "--on-full", "evict")
+    service.run("ae", "add", "EXTRA", "--area", "EXTRA", "--access", "rw")
+    service.run("group", "add", "SCANNERS")
+    service.run("peer", "add", "CT1", "--title", "CT", "--host", "10.1.2.3", "--port", 104, "--group", "SCANNERS")
+    service.run("rule", "allow", "--at", "EXTRA", "--group", "SCANNERS")
+    service.run("import", "--area", "EXTRA", *files)
+    assert service.run("study", "list", "--area", "EXTRA", "--json").count("study_instance_uid") == 2
+    service.run("area", "set", "EXTRA", "--max-studies", 1)
+    service.run("area", "usage")
+    service.run("log", "changes")
+    service.run("log", "evictions")
+    service.run("report", "studies")
+    service.run("check", "verify")
+    service.run("db", "current")
+
+
+def test_limits_of_waiting_are_set_by_the_administrator(service: Service, pooler: Pooler, cluster: Cluster) -> None:
+    before = service.run("db", "check")
+    database = make_url(pooler.url).database
+    (documented,) = re.findall(r"^```sql\n(ALTER ROLE .*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+
+    with psycopg.connect(cluster.conninfo(), autocommit=True) as connection:
+        connection.execute(documented.replace("IN DATABASE archive", f"IN DATABASE {database}").encode())
+        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [database])
+
+    assert "Sessions have no lock_timeout" in before
+    assert "Sessions have no idle_in_transaction_session_timeout" in before
+    assert "Sessions have no" not in service.run("db", "check")
+
+
+def test_an_address_that_asks_too_much_of_a_pooler_is_answered_with_what_to_add(pooler: Pooler, tmp_path: Path) -> None:
+    careless = Service(tmp_path / "data", pooler.address, tmp_path / "service.log", 1, ())
+
+    assert "add to its address: ?prepared_statements=off" in careless.run("db", "upgrade", code=1)
