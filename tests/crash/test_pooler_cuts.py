@@ -1,4 +1,4 @@
-"""The server cuts the connections that a pooler keeps, in the middle of transactions: what was acknowledged is there."""
+"""The server cuts the connections of a pooler, in the middle of transactions: what was acknowledged is there."""
 
 from collections.abc import Callable
 

@@ -22,7 +22,8 @@ from tests.wire.two_nodes import Nodes
 Start = Callable[..., Nodes]
 
 INSTANCES = 24
-LARGE = {"side_pixels": 256}  # 128 KiB: a file from the beginning
+# Every fourth is of 128 KiB and has a file from the beginning.
+SIDES_PIXELS = (256, 64, 64, 64)
 MAX_STUDIES = 10
 MAX_BYTES = 12_000
 
@@ -31,7 +32,7 @@ def test_a_study_that_comes_to_both_nodes_at_once_is_held_once(start_nodes: Star
     """All of it to either: each instance meets itself somewhere."""
     nodes = start_nodes()
     area = nodes.one.title.area
-    data_sets = [instance(number=number, **(LARGE if number % 4 == 0 else {})) for number in range(INSTANCES)]
+    data_sets = [instance(number=number, side_pixels=SIDES_PIXELS[number % 4]) for number in range(INSTANCES)]
     files = written(tmp_path / "sent", *data_sets)
     start = threading.Barrier(2)
 
@@ -62,7 +63,7 @@ def _nothing_is_wrong(nodes: Nodes, area: str, number: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("limit", "is_pooled"),
+    "limit, is_pooled",
     [({"max_studies": MAX_STUDIES}, False), ({"max_bytes": MAX_BYTES}, False), ({"max_bytes": MAX_BYTES}, True)],
     ids=["studies", "bytes", "bytes, through pgbouncer"],
 )
