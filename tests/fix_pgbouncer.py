@@ -40,7 +40,7 @@ class Pooler:
 
 def documented() -> ConfigParser:
     """pgbouncer.ini as the documents show it."""
-    (text,) = re.findall(r"^```ini\n(\[databases\]\n.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    (text,) = re.findall(r"^```cfg\n(\[databases\]\n.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     parser = ConfigParser(delimiters=("=",), interpolation=None)
     parser.read_string(text)
     return parser
