@@ -10,7 +10,7 @@ PYTEST_ARGS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help serve test check unit format bench bench-quick bench-tools clean
+.PHONY: help serve test check unit format bench bench-quick bench-tools bench-load bench-growth clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -35,13 +35,19 @@ format: $(VENV)/.installed-dev ## mend formatting and what ruff can mend by itse
 	$(BIN)/ruff format .
 
 bench: debian-bench $(VENV)/.installed-dev ## all benchmarks beside DCMTK and Orthanc, into docs/performance.md; ARGS select
-	$(BIN)/python -m benchmarks --write docs/performance.md $(ARGS)
+	$(BIN)/python -m benchmarks --write docs/performance.md --json benchmarks/recorded.json $(ARGS)
 
-bench-quick: debian-bench $(VENV)/.installed-dev ## the same with few objects, to the screen only
+bench-quick: debian-bench $(VENV)/.installed-dev ## the same with few objects, to the screen, beside the ratios recorded
 	$(BIN)/python -m benchmarks --quick $(ARGS)
 
 bench-tools: debian-bench $(VENV)/.installed-dev ## storescp and storescu beside DCMTK's, into docs/performance-of-tools.md; ARGS select
 	$(BIN)/python -m benchmarks.tools --write docs/performance-of-tools.md $(ARGS)
+
+bench-load: debian-test $(VENV)/.installed-dev ## the archive under load, into docs/performance-of-load.md; ARGS select
+	$(BIN)/python -m benchmarks.load --archives ours-sqlite,ours-postgresql --write docs/performance-of-load.md $(ARGS)
+
+bench-growth: debian-test $(VENV)/.installed-dev ## a large archive beside a small one, into docs/performance-of-growth.md; ARGS select
+	$(BIN)/python -m benchmarks.growth --write docs/performance-of-growth.md $(ARGS)
 
 clean: ## remove what these targets made, but no archive data
 	rm -rf $(VENV) dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache benchmark-data

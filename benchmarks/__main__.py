@@ -10,9 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from benchmarks import corpus, measure, peers, report
+from benchmarks import corpus, measure, peers, phases, report
 
 _Kind = TypeVar("_Kind")
+
+# The figures of docs/performance.md, for `--quick` to compare with.
+_RECORDED = Path(__file__).with_name("recorded.json")
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -20,9 +23,10 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--archives", default=",".join(peers.BY_DEFAULT), help=f"some of {', '.join(peers.ARCHIVES)}")
     parser.add_argument("--rows", help=f"some of {', '.join(row.name for row in measure.ROWS)}; default: all")
     parser.add_argument("--repeats", type=int, help="figures per cell; default 3, or 1 with --quick")
-    parser.add_argument("--quick", action="store_true", help="few objects: a look, no figures to quote")
+    parser.add_argument("--quick", action="store_true", help="few objects, beside the ratios recorded")
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the Markdown page to FILE")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure to FILE")
+    parser.add_argument("--profile", type=Path, metavar="FOLDER", help="draw where ours spends its time; slows it down")
     parser.add_argument("--objects", type=Path, default=Path("benchmark-data"), help="where the made objects are kept")
     parser.add_argument(
         "--folder",
@@ -46,6 +50,8 @@ def main(arguments: Sequence[str]) -> None:
     rows = _chosen(options.rows, {row.name: row for row in measure.ROWS}) if options.rows else list(measure.ROWS)
     sizes, repeats = (corpus.QUICK, 1) if options.quick else (corpus.FULL, 3)
     repeats = options.repeats or repeats
+    if options.profile:
+        options.profile.mkdir(parents=True, exist_ok=True)
     corpora = corpus.prepare(options.objects, sizes)
     folder = Path(tempfile.mkdtemp(prefix="archive-benchmark-", dir=options.folder))
     postgresql = peers.PrivatePostgresql(options.folder)
@@ -55,16 +61,26 @@ def main(arguments: Sequence[str]) -> None:
     compileall.compile_dir(Path(__file__).parents[1] / "archive", quiet=1)  # as an install does
     samples: list[measure.Sample] = []
     try:
-        for sample in measure.measure(archives, rows, corpora, repeats, folder):
+        for sample in measure.measure(archives, rows, corpora, repeats, folder, options.profile):
             samples.append(sample)
             print(
                 f"{sample.row:22} {sample.archive:22} {sample.figure.value:10.2f} {'; '.join(sample.figure.remarks)}",
                 file=sys.stderr,
                 flush=True,
             )
+        times = [] if options.rows else list(phases.measure(corpora, postgresql, folder))
         command = f"python -m benchmarks {shlex.join(arguments)}".strip()
+        recorded = report.recorded(_RECORDED) if options.quick and _RECORDED.exists() else None
         page = report.markdown(
-            samples, archives, rows, sizes=sizes, repeats=repeats, command=command, folder=options.folder
+            samples,
+            archives,
+            rows,
+            sizes=sizes,
+            repeats=repeats,
+            command=command,
+            folder=options.folder,
+            recorded=recorded,
+            phases=times,
         )
         print(page)
         if options.write:

@@ -13,7 +13,8 @@ from scripts.background import Background, free_port
 
 NO_DELAY = {"TCP_NODELAY": "1"}  # DCMTK reads it: no Nagle algorithm
 _FIND_REPEATS = 5  # queries in one association, so that the start of the program counts for little
-_POINT_FIND_REPEATS = 100
+_FEW_FIND_REPEATS = 20
+POINT_FIND_REPEATS = 100
 _SECONDS = 900.0
 
 
@@ -71,6 +72,11 @@ def store_one_by_one(running: Running, files: Files, environment: Mapping[str, s
     return sum(run([command], environment)[0] for command in commands) / len(paths)
 
 
+def echo(running: Running, environment: Mapping[str, str]) -> None:
+    """One C-ECHO."""
+    run([_command("echoscu", running, "-q")], environment)
+
+
 def count_responses(running: Running, *keys: str) -> int:
     """How many responses a C-FIND (Study Root) has; untimed, to make sure that a figure means what it says."""
     _, said = run([_command("findscu", running, "-v", "-S", *_keys(keys))], NO_DELAY)
@@ -110,7 +116,29 @@ def find_studies(running: Running, environment: Mapping[str, str]) -> float:
 
 def find_patient(running: Running, corpora: Corpora, environment: Mapping[str, str]) -> float:
     """Seconds to list the study of one PatientID."""
-    return _find(running, patient_keys(corpora), _POINT_FIND_REPEATS, environment)
+    return _find(running, patient_keys(corpora), POINT_FIND_REPEATS, environment)
+
+
+def find(running: Running, keys: Sequence[str], environment: Mapping[str, str]) -> float:
+    """Seconds for one query of these keys, of several over one association."""
+    return _find(running, keys, _FEW_FIND_REPEATS, environment)
+
+
+def wild_card_keys() -> list[str]:
+    """The keys that ask for ten studies by the beginning of PatientName."""
+    return [*(key for key in STUDIES if key != "PatientName"), "PatientName=Synthetic^Patient 101*"]
+
+
+def march_keys() -> list[str]:
+    """The keys that ask for the studies of one month, one in twelve."""
+    return [*(key for key in STUDIES if key != "StudyDate"), "StudyDate=20260301-20260331"]
+
+
+def instance_keys(files: Files) -> list[str]:
+    """The keys that ask for all instances of the one series in `files`."""
+    ((study_uid, series_uid),) = files.series
+    above = (f"StudyInstanceUID={study_uid}", f"SeriesInstanceUID={series_uid}")
+    return ["QueryRetrieveLevel=IMAGE", *above, "SOPInstanceUID", "InstanceNumber"]
 
 
 def patient_keys(corpora: Corpora) -> list[str]:

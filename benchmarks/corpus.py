@@ -26,18 +26,28 @@ class Sizes:
     single: int  # stores of one object each, an association per object
     import_ct: int  # to be taken in from a disk: enough that the start of the command, 0.4 s, is little of it
     import_small: int
+    wide_series: int  # small objects in one series, to be listed
 
     def __str__(self) -> str:
         return (
             f"{self.ct} CT of 525 KB in {_studies(self.ct)} studies ({self.ct_installed} with programs as installed), "
             f"{self.small} secondary captures of 9 KB in {_studies(self.small)} studies, {self.studies} studies of one "
-            f"object, one study of {self.large_study} CT ({self.large_study * 0.525:.0f} MB); taken in from a disk: "
+            f"object, one study of {self.large_study} CT ({self.large_study * 0.525:.0f} MB), one series of "
+            f"{self.wide_series} secondary captures; taken in from a disk: "
             f"{self.import_ct} CT and {self.import_small} secondary captures of the same kind"
         )
 
 
 FULL = Sizes(
-    ct=1000, ct_installed=300, small=2000, studies=482, large_study=500, single=20, import_ct=3000, import_small=8000
+    ct=1000,
+    ct_installed=300,
+    small=2000,
+    studies=482,
+    large_study=500,
+    single=20,
+    import_ct=3000,
+    import_small=8000,
+    wide_series=2000,
 )
 QUICK = Sizes(
     ct=60,
@@ -48,6 +58,7 @@ QUICK = Sizes(
     single=5,
     import_ct=120,
     import_small=400,
+    wide_series=200,
 )
 
 
@@ -99,12 +110,15 @@ class Corpora:
     single: Files
     import_ct: Files
     import_small: Files
+    wide_series: Files
     large_study_uid: str
     patient_id: str  # of one of the studies
+    number_of_march_studies: int
 
 
 # Patient numbers keep the corpora apart: no study of one is in another.
-_CT_PATIENT, _SMALL_PATIENT, _LARGE_PATIENT, _SINGLE_PATIENT, _FIRST_STUDY_PATIENT = 1, 2, 3, 4, 1000
+_CT_PATIENT, _SMALL_PATIENT, _LARGE_PATIENT, _SINGLE_PATIENT, _WIDE_PATIENT = 1, 2, 3, 4, 5
+_FIRST_STUDY_PATIENT = 1000
 
 
 def prepare(folder: Path, sizes: Sizes) -> Corpora:
@@ -115,7 +129,8 @@ def prepare(folder: Path, sizes: Sizes) -> Corpora:
         ct_installed=_written(folder / f"ct-{sizes.ct_installed}", _images(_CT_PATIENT, sizes.ct_installed, ct)),
         small=_written(folder / f"small-{sizes.small}", _images(_SMALL_PATIENT, sizes.small, instance), SENDERS),
         studies=_written(
-            folder / f"studies-{sizes.studies}", [Object(instance, patient, 1, 1) for patient in patients]
+            folder / f"studies-{sizes.studies}",
+            [Object(instance, patient, number, 1) for number, patient in enumerate(patients)],
         ),
         large_study=_written(
             folder / f"large-study-{sizes.large_study}",
@@ -126,8 +141,13 @@ def prepare(folder: Path, sizes: Sizes) -> Corpora:
         import_small=_written(
             folder / f"import-small-{sizes.import_small}", _images(_SMALL_PATIENT, sizes.import_small, instance)
         ),
+        wide_series=_written(
+            folder / f"wide-series-{sizes.wide_series}",
+            [Object(instance, _WIDE_PATIENT, 1, number) for number in range(sizes.wide_series)],
+        ),
         large_study_uid=uid("study", _LARGE_PATIENT, 1),
         patient_id=f"P{_FIRST_STUDY_PATIENT + 7:06}",
+        number_of_march_studies=len([number for number in range(sizes.studies) if number % 12 == 2]),
     )
 
 

@@ -9,8 +9,9 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -18,6 +19,7 @@ from uuid import uuid4
 import psycopg
 from psycopg import sql
 
+from benchmarks import processes
 from scripts.background import Background, free_port
 from scripts.postgresql_cluster import Cluster, ClusterFolder, start
 
@@ -32,8 +34,44 @@ class Running:
     port: int
     title: str
     process: Background
+    start_seconds: float
+    """From the start of its process until it listened."""
     importer: tuple[str, ...] = ()
     """Its command that takes in files and folders named behind it, if it has one."""
+    database: str = ""
+    """The address of its database, where that is ours."""
+    server: int | None = None
+    """The process of the database server that works for it, if there is one."""
+
+    def cpu_seconds(self) -> float:
+        """Processor time that it, and the database server for it, have taken."""
+        owners = [self.process.pid] if self.server is None else [self.process.pid, self.server]
+        return processes.cpu_seconds(pid for owner in owners for pid in processes.family(owner))
+
+
+class Started:
+    """A program that was started, and how long it took until it listened."""
+
+    def __init__(
+        self,
+        command: Sequence[str | os.PathLike[str]],
+        folder: Path,
+        environment: Mapping[str, str],
+        port: Callable[[Background], int],
+        *,
+        works_in: Path | None = None,
+    ) -> None:
+        began = time.perf_counter()
+        self._process = Background(command, folder / "log", environment=environment, folder=works_in)
+        self.port = port(self._process)
+        self._process.wait_listening(self.port, seconds=60)
+        self._seconds = time.perf_counter() - began
+
+    def running(
+        self, title: str, *, importer: tuple[str, ...] = (), database: str = "", server: int | None = None
+    ) -> Running:
+        """The archive that it is, of this AE title."""
+        return Running(self.port, title, self._process, self._seconds, importer, database, server)
 
 
 class PrivatePostgresql:
@@ -49,6 +87,11 @@ class PrivatePostgresql:
         if self._cluster is None:
             self._cluster = start(self._folder.path, is_durable=True)
         return self._cluster
+
+    @property
+    def pid(self) -> int:
+        """The server's first process."""
+        return int((self.cluster.folder / "data" / "postmaster.pid").read_text().splitlines()[0])
 
     def create(self) -> str:
         """The name of a new database."""
@@ -92,6 +135,10 @@ class Archive(ABC):
     def _begin(self, folder: Path, environment: Mapping[str, str], destination_port: int) -> Running:
         """Configure it in the empty `folder`, start it and wait until it listens."""
 
+    def _server(self) -> int | None:
+        """The process of the database server that works for it."""
+        return None
+
     def start(self, parent: Path, environment: Mapping[str, str], destination_port: int) -> Running:
         """Start it empty, in a new folder below `parent`."""
         self._folder = Path(tempfile.mkdtemp(prefix=f"{self.name}-", dir=parent))
@@ -114,11 +161,25 @@ class Archive(ABC):
         return self._databases[-1]
 
 
+OURS = (sys.executable, "-m", "archive")
+
+
+def serve(folder: Path, environment: Mapping[str, str], program: Sequence[str] = OURS) -> Started:
+    """Start our service, which writes its log into `folder`, on a free port; `environment` names data and database."""
+    port_file = Path(environment["ARCHIVE_DATA"]) / "archive.port"
+
+    def port(process: Background) -> int:
+        return int(process.wait_for_file(port_file).rpartition(":")[2])
+
+    return Started([*program, "serve", "--port", "0"], folder, environment, port)
+
+
 class Ours(Archive):
     """This project's archive."""
 
     is_ours = True
     durability = "full"
+    program = OURS
 
     def is_installed(self) -> bool:
         return True
@@ -135,18 +196,16 @@ class Ours(Archive):
         data = folder / "data"
         data.mkdir()
         known = {**environment, "ARCHIVE_DATA": str(data), "ARCHIVE_DATABASE": self._url(folder)}
-        command = [sys.executable, "-m", "archive"]
         if known["ARCHIVE_DATABASE"].startswith("postgresql"):
-            _run([*command, "db", "upgrade"], known)
-        process = Background([*command, "serve", "--port", "0"], folder / "log", environment=known)
-        port = int(process.wait_for_file(data / "archive.port").rpartition(":")[2])
-        process.wait_listening(port)
+            _run([*OURS, "db", "upgrade"], known)
+        started = serve(folder, known, self.program)
         where = ["--title", DESTINATION, "--host", "127.0.0.1", "--port", str(destination_port)]
-        _run([*command, "peer", "add", "destination", *where], known)
+        _run([*OURS, "peer", "add", "destination", *where], known)
         if self.durability != "full":
-            _run([*command, "area", "set", "ARCHIVE", "--durability", self.durability], known)
-        importer = (*command, "import", "--data", str(data), "--database", known["ARCHIVE_DATABASE"])
-        return Running(port, "ARCHIVE", process, importer)
+            _run([*OURS, "area", "set", "ARCHIVE", "--durability", self.durability], known)
+        importer = (*OURS, "import", "--data", str(data), "--database", known["ARCHIVE_DATABASE"])
+        address = known["ARCHIVE_DATABASE"]
+        return started.running("ARCHIVE", importer=importer, database=address, server=self._server())
 
 
 class OursSqliteFull(Ours):
@@ -173,6 +232,9 @@ class OursPostgresqlFull(Ours):
     def _url(self, folder: Path) -> str:
         return self._postgresql.cluster.url(self._new_database())
 
+    def _server(self) -> int | None:
+        return self._postgresql.pid
+
 
 class Dcmqrscp(Archive):
     """DCMTK's archive: an index file per area, a process per association."""
@@ -196,9 +258,7 @@ class Dcmqrscp(Archive):
             f"AETable BEGIN\nDCMQRSCP {area} RW (500, 1024mb) ANY\nAETable END\n"
         )
         command = ["/usr/bin/dcmqrscp", "-q", "-c", configuration]
-        process = Background(command, folder / "log", environment=environment)
-        process.wait_listening(port)
-        return Running(port, "DCMQRSCP", process)
+        return Started(command, folder, environment, lambda _: port).running("DCMQRSCP")
 
 
 class Orthanc(Archive):
@@ -242,9 +302,8 @@ class Orthanc(Archive):
                 }
             )
         )
-        process = Background(["/usr/sbin/Orthanc", configuration], folder / "log", environment=environment)
-        process.wait_listening(port, seconds=60)
-        return Running(port, "ORTHANC", process)
+        started = Started(["/usr/sbin/Orthanc", configuration], folder, environment, lambda _: port)
+        return started.running("ORTHANC", server=self._server())
 
 
 class OrthancPostgresql(Orthanc):
@@ -255,6 +314,9 @@ class OrthancPostgresql(Orthanc):
 
     def is_installed(self) -> bool:
         return super().is_installed() and self._plugin.exists()
+
+    def _server(self) -> int | None:
+        return self._postgresql.pid
 
     @property
     def _plugin(self) -> Path:
@@ -302,9 +364,7 @@ class Qrscp(Archive):
             f"[{DESTINATION}]\naddress: 127.0.0.1\nport: {destination_port}\n"
         )
         command = [sys.executable, "-W", "ignore", "-m", "pynetdicom", "qrscp", "-q", "-c", str(configuration)]
-        process = Background(command, folder / "log", environment=environment, folder=folder)
-        process.wait_listening(port)
-        return Running(port, "QRSCP", process)
+        return Started(command, folder, environment, lambda _: port, works_in=folder).running("QRSCP")
 
 
 ARCHIVES: dict[str, type[Archive]] = {

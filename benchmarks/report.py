@@ -12,8 +12,10 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.corpus import Sizes
-from benchmarks.measure import Row, Sample
+from benchmarks.measure import Figure, Row, Sample
 from benchmarks.peers import Archive
+from benchmarks.phases import Column
+from benchmarks.phases import table as phase_table
 
 
 def machine(folder: Path) -> dict[str, str]:
@@ -78,8 +80,10 @@ def markdown(
     repeats: int,
     command: str,
     folder: Path,
+    recorded: Table | None = None,
+    phases: Sequence[Column] = (),
 ) -> str:
-    """The page for docs/performance.md."""
+    """The page for docs/performance.md; with what was `recorded`, each ratio stands beside that of then."""
     table = Table(samples)
     figures = [
         [f"{row.title}, {row.unit}", *(_cell(table.values(row, archive)) for archive in archives)] for row in rows
@@ -98,6 +102,8 @@ def markdown(
         "- *As installed*: client and server with Nagle's algorithm, as DCMTK's programs come. *TCP_NODELAY*, and all",
         "  rows below it: `TCP_NODELAY=1` for client, server and move destination.",
         "- *Take in*: by `archive import`, beside the running archive; the others by one storescu.",
+        "- *Memory*: of the archive's processes, what they share once (PSS), without a database server's. *Processor",
+        "  time*: of the archive and of its database server, with what is done within 5 s after the last store.",
         "- C-GET and C-MOVE: getscu and storescp receive and drop (`--ignore`).",
         *(f"- `{archive.name}`: {archive.version()}; {archive.settings}." for archive in archives),
         "",
@@ -108,13 +114,34 @@ def markdown(
     page += ["", "Not all went well, run by run:", "", *remarks] if remarks else []
     ours, peers = [item for item in archives if item.is_ours], [item for item in archives if not item.is_ours]
     if ours and peers:
-        page += ["", "How many times better ours is (more per second, or less time):", ""]
+        beside = "; in brackets as recorded" if recorded else ""
+        page += ["", f"How many times better ours is (more per second, or less of time or memory{beside}):", ""]
         header = ["", *(f"{mine.name} : {peer.name}" for mine in ours for peer in peers)]
         ratios = [
-            [row.title, *(_ratio(table.ratio(row, mine, peer)) for mine in ours for peer in peers)] for row in rows
+            [row.title, *(_beside(row, mine, peer, table, recorded) for mine in ours for peer in peers)] for row in rows
         ]
         page += _lines(header, ratios)
+    if phases:
+        page += [
+            "",
+            "Where the time of a store goes, in us: of the thread of one association, with TCP_NODELAY, durability",
+            "full, means over all stores of a row. Taking these times takes some time itself.",
+            "",
+            *_lines(["", *(column.title for column in phases)], phase_table(phases)),
+        ]
     return "\n".join(page) + "\n"
+
+
+def _beside(row: Row, mine: Archive, peer: Archive, table: Table, recorded: Table | None) -> str:
+    ratio = _ratio(table.ratio(row, mine, peer))
+    then = _ratio(recorded.ratio(row, mine, peer)) if recorded else ""
+    return f"{ratio} ({then})" if then else ratio
+
+
+def recorded(file: Path) -> Table:
+    """The figures that `as_json` has written."""
+    samples = json.loads(file.read_text())["samples"]
+    return Table([Sample(each["row"], each["archive"], Figure(each["figure"]["value"])) for each in samples])
 
 
 def _ratio(value: float | None) -> str:

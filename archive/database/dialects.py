@@ -1,20 +1,9 @@
-"""All that differs between SQLite and PostgreSQL: no other file asks which database it is on.
+"""All that differs between statements of SQLite and PostgreSQL: no other file asks which database it is on."""
 
-SQLite has one writer at a time. Its own waiting for that place is a poll with growing sleeps, so our writers queue on
-a file lock beside the database instead: blocking, fair enough, and released by the kernel when a process dies.
-"""
-
-import fcntl
 import json
-import os
-import re
-import sqlite3
-import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
-from functools import cache, lru_cache
-from pathlib import Path
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -27,38 +16,30 @@ from sqlalchemy import (
     Numeric,
     Table,
     bindparam,
-    event,
     func,
     literal,
     literal_column,
+    or_,
     select,
     text,
+    type_coerce,
+    union_all,
 )
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
+from archive.database import trigrams
 from archive.database.prepared import Prepared
-from archive.errors import DatabaseFailed
+from archive.database.trigrams import Search
 
 SQLITE = "sqlite"
 POSTGRESQL = "postgresql"
 SUPPORTED = (SQLITE, POSTGRESQL)
 
-# For a stranger who holds SQLite's own lock (a person at the sqlite3 prompt); our own writers never meet there.
-SQLITE_BUSY_MILLISECONDS = 10_000
-# Pages of 4 KiB: 64 MiB, enough for the inner pages of the indexes of some ten million instances.
-SQLITE_CACHE_KIBIBYTES = 65_536
-
 # serialization_failure; deadlock_detected; foreign_key_violation, where the parent was removed under our hands;
 # admin_shutdown, crash_shutdown, cannot_connect_now. Class 08: the connection.
 RETRYABLE_SQLSTATES = frozenset({"40001", "40P01", "23503", "57P01", "57P02", "57P03"})
-
-# A checkpoint syncs twice and writes each changed page once: 32 MiB of WAL are some 750 stores.
-SQLITE_CHECKPOINT_PAGES = 8192
-
-# A frame is a page and 24 bytes; the checkpoint comes with the commit that passes the limit.
-SQLITE_LOG_BYTES = (SQLITE_CHECKPOINT_PAGES + 64) * (4096 + 24)
 
 # One key for all archives of a database: "PACS" in ASCII. Transaction-scoped, so that pgbouncer may sit in between.
 MIGRATION_LOCK_KEY = 0x50414353
@@ -86,6 +67,11 @@ _share_area = Prepared(
 def has_one_writer(connection: Connection) -> bool:
     """Whether transactions that write come one after the other anyway."""
     return connection.dialect.name == SQLITE
+
+
+def changes_rows_in_with(connection: Connection) -> bool:
+    """Whether a WITH may insert and update, so that several such statements are one."""
+    return connection.dialect.name == POSTGRESQL
 
 
 def hold_area(connection: Connection, area_pk: int) -> None:
@@ -144,38 +130,42 @@ def wild_card(dialect_name: str, column: ColumnElement[Any], pattern: str) -> Co
     return column.op("GLOB", is_comparison=True)(pattern.replace("[", "[[]"))
 
 
+def searched(dialect_name: str, area_pk: int, searches: Sequence[Search]) -> ColumnElement[bool]:
+    """The rows of an area's table of which one of the searches is true, where no index looks them up.
+
+    SQLite is given the keys of the rows: by trigrams where there are any, else by reading an index of the column, which
+    takes a third of the time that the whole table takes.
+    """
+    if dialect_name == POSTGRESQL:
+        return or_(*(each.matching for each in searches))
+    of_column = searches[0].column.table
+    return of_column.c.pk.in_(union_all(*(trigrams.keys_found(area_pk, each) for each in searches)))
+
+
 # SQLite takes 50,000 bytes for GLOB, and a character may have four; the longest value, an LT, has 10,240 characters.
 MAX_PATTERN_CHARACTERS = 12_500
-
-# In an expression of query/patterns.py: a star, and plain text or question marks up to the next star.
-_STAR = r"\[\^\\\\\^?\]\*"
-_PLAIN = r"(?:\\.|\[\^\\\\\^?\](?!\*)|[^\\()\[\]|?*])"
-_BETWEEN_STARS = re.compile(rf"({_STAR})({_PLAIN}+)(?={_STAR})", re.DOTALL)
-
-
-@lru_cache(maxsize=256)
-def _compiled(expression: str) -> re.Pattern[str]:
-    """The expression, so that it never goes back over what lies between two stars.
-
-    The first place where a star is satisfied is as good as any other (an atomic group). Without that, one value of a
-    thousand letters and a pattern of five stars keep Python busy for hours; PostgreSQL needs no such help.
-    """
-    return re.compile(_BETWEEN_STARS.sub(r"(?>\1?\2)", expression))
-
-
-def _regexp(expression: str, value: str | None) -> bool | None:
-    """SQLite's REGEXP operator."""
-    return None if value is None else _compiled(expression).search(value) is not None
-
 
 _LIKE = str.maketrans({"\\": "\\\\", "%": "\\%", "_": "\\_", "*": "%", "?": "_"})
 
 
 def among(dialect_name: str, column: ColumnElement[Any], values: Iterable[int] | Iterable[str]) -> ColumnElement[bool]:
     """The rows with one of these values, by one bound value however many there are."""
+    return _among(dialect_name, column, list_of(dialect_name, values))
+
+
+def among_those(dialect_name: str, column: ColumnElement[Any], parameter: str) -> ColumnElement[bool]:
+    """The same with a parameter of this name, which takes what `list_of` makes of the values."""
+    return _among(dialect_name, column, bindparam(parameter))
+
+
+def list_of(dialect_name: str, values: Iterable[int] | Iterable[str]) -> Any:
+    """Any number of values as one."""
+    return list(values) if dialect_name == POSTGRESQL else json.dumps(list(values))
+
+
+def _among(dialect_name: str, column: ColumnElement[Any], listed: Any) -> ColumnElement[bool]:
     if dialect_name == POSTGRESQL:
-        return column == func.any(literal(list(values), ARRAY(column.type)))
-    listed = json.dumps(list(values))
+        return column == func.any(type_coerce(listed, ARRAY(column.type)))
     return column.in_(select(literal_column("value")).select_from(func.json_each(listed)))
 
 
@@ -237,40 +227,6 @@ def is_retryable(error: DBAPIError) -> bool:
     return getattr(error.orig, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
 
 
-class WriterQueue:
-    """The queue of SQLite's writers: threads of this process first, then processes."""
-
-    def __init__(self, database: Path) -> None:
-        self._threads = threading.Lock()
-        self._path = database.with_name(database.name + ".writer")
-        self._descriptor: int | None = None
-
-    @contextmanager
-    def turn(self) -> Iterator[None]:
-        with self._threads:
-            if self._descriptor is None:
-                self._descriptor = self._open()
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-            try:
-                yield
-            finally:
-                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
-
-    def _open(self) -> int:
-        try:
-            return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            raise DatabaseFailed(
-                "The database cannot be written", path=str(self._path), reason=error.strerror
-            ) from error
-
-    def close(self) -> None:
-        with self._threads:
-            if self._descriptor is not None:
-                os.close(self._descriptor)
-                self._descriptor = None
-
-
 def for_readers(engine: Engine) -> Engine:
     """The engine for transactions that only read, each from one snapshot of the database.
 
@@ -279,57 +235,6 @@ def for_readers(engine: Engine) -> Engine:
     if engine.dialect.name == SQLITE:
         return engine
     return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-
-
-def prepare_sqlite(engine: Engine) -> None:
-    """Make `engine` a SQLite engine of ours: WAL, foreign keys, and BEGIN under our control (IMMEDIATE to write)."""
-
-    @event.listens_for(engine, "connect")
-    def _configure(connection: Any, record: Any) -> None:
-        connection.isolation_level = None  # sqlite3 would begin by itself, and too late
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.execute("PRAGMA synchronous = FULL")
-        cursor.execute("PRAGMA foreign_keys = ON")
-        cursor.execute(f"PRAGMA busy_timeout = {SQLITE_BUSY_MILLISECONDS}")
-        cursor.execute(f"PRAGMA cache_size = -{SQLITE_CACHE_KIBIBYTES}")
-        cursor.execute(f"PRAGMA wal_autocheckpoint = {SQLITE_CHECKPOINT_PAGES}")
-        cursor.close()
-        connection.create_function("regexp", 2, _regexp, deterministic=True)
-        record.info["synchronous"] = "FULL"
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        statement = "BEGIN IMMEDIATE" if connection.get_execution_options().get("is_write", False) else "BEGIN"
-        driver = connection.connection.driver_connection
-        assert driver is not None
-        try:
-            driver.execute(statement)  # past SQLAlchemy, which takes ten times as long
-        except sqlite3.Error as error:
-            raise DBAPIError.instance(statement, None, error, sqlite3.Error, dialect=connection.dialect) from error
-
-
-def grow_write_ahead_log(database: Path) -> None:
-    """Make the file of SQLite's log as long as it gets between checkpoints; inside a write transaction, so that nobody
-    else writes there.
-
-    A COMMIT that makes a file longer takes twice as long to sync as one that writes within it (ext4, November 2026).
-    SQLite stops reading its log at the first frame without a checksum, as these zeros are, and writes over them
-    (https://sqlite.org/fileformat2.html, section 4.1).
-    """
-    log = os.open(f"{database}-wal", os.O_RDWR | os.O_CLOEXEC)
-    try:
-        size_bytes = os.fstat(log).st_size
-        missing_bytes = SQLITE_LOG_BYTES - size_bytes
-        if missing_bytes > 0:
-            try:
-                os.pwrite(log, bytes(missing_bytes), size_bytes)
-                os.fsync(log)
-            except OSError:  # no room for it: what there is belongs to instances
-                os.ftruncate(log, size_bytes)
-                raise
-    finally:
-        os.close(log)
 
 
 def choose_durability(connection: Connection, durable: bool) -> None:

@@ -12,7 +12,8 @@ from sqlalchemy import Connection, Engine, create_engine, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-from archive.database import dialects, pooler
+from archive.database import dialects, pooler, sqlite
+from archive.database.checkpoints import Checkpoints
 from archive.errors import DatabaseFailed, Misconfigured
 
 # Threads that wait for a connection are stores and finds, which hold one for milliseconds.
@@ -38,15 +39,16 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = parse(url)
-        self.writers: dialects.WriterQueue | None = None
+        self.writers: sqlite.WriterQueue | None = None
         self._writer: Connection | None = None
+        self._checkpoints: Checkpoints | None = None
         if self.url.get_backend_name() == dialects.SQLITE:
             path = Path(self.url.database or "")
             if not path.parent.is_dir():
                 raise DatabaseFailed("The folder of the database does not exist", path=str(path))
             self.engine = _engine(self.url)
-            dialects.prepare_sqlite(self.engine)
-            self.writers = dialects.WriterQueue(path)
+            sqlite.prepare(self.engine)
+            self.writers = sqlite.WriterQueue(path)
         else:
             self.engine = _postgresql(self.url)
         self.readers = dialects.for_readers(self.engine)
@@ -73,28 +75,47 @@ class Database:
             return
         with self.writers.turn():
             if self._writer is None:
-                self._writer = self.engine.connect().execution_options(is_write=True)
+                self._writer = sqlite.writer(self.engine)
             try:
                 yield self._writer
+                if self._checkpoints is not None:
+                    self._checkpoints.count()
             except BaseException:
-                self._writer.close()
-                self._writer = None
+                self._roll_back()
                 raise
 
+    def _roll_back(self) -> None:
+        """In a writer's turn: undo what it did; a connection that cannot do that is given up."""
+        assert self._writer is not None
+        try:
+            self._writer.rollback()
+        except SQLAlchemyError:
+            self._writer.invalidate()
+            self._writer.close()
+            self._writer = None
+
     def prepare_for_writers(self) -> None:
-        """Spend now what would make the first write transactions of a service slower than the others."""
+        """Spend now, and from now on beside them, what would make write transactions of a service slower than others.
+
+        Starts a thread where the database is embedded. Raises DatabaseFailed.
+        """
         if self.writers is None:
             return
         try:
             with self.writing() as connection, connection.begin():
-                dialects.grow_write_ahead_log(Path(self.url.database or ""))
+                sqlite.grow_log(Path(self.url.database or ""))
         except (OSError, SQLAlchemyError) as error:
             raise DatabaseFailed("The log of the database cannot be made longer", reason=str(error)) from error
+        if self._checkpoints is None:
+            self._checkpoints = Checkpoints(self.engine, self.writers)
 
     def __str__(self) -> str:
         return self.url.render_as_string(hide_password=True)
 
     def close(self) -> None:
+        if self._checkpoints is not None:
+            self._checkpoints.close()
+            self._checkpoints = None
         if self._writer is not None:
             self._writer.close()
             self._writer = None

@@ -5,7 +5,7 @@ store runs four. The text comes from the same compiler, values pass the same bin
 SQLAlchemy's, so a `Prepared` does what its statement does; a test holds the two against each other.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
@@ -33,6 +33,11 @@ class Prepared:
         """Execute with these values, in the transaction that the connection is in or now begins."""
         compiled = self._compiled_for(connection)
         return compiled.run(connection, compiled.parameters(values))
+
+    def portions(self, connection: Connection, values: Mapping[str, Any], rows: int) -> Iterator[Sequence[Any]]:
+        """Execute with these values, and fetch so many rows at a time."""
+        compiled = self._compiled_for(connection)
+        return compiled.portions(connection, compiled.parameters(values), rows)
 
     def run_many(self, connection: Connection, rows: Iterable[Mapping[str, Any]]) -> int:
         """Execute once for each of the rows, in one trip to the database; how many rows were touched in all."""
@@ -63,10 +68,7 @@ class _Compiled:
         self._constants = {name: bind.value for name, bind in compiled.binds.items() if bind.value is not None}
 
     def run(self, connection: Connection, parameters: Any, *, is_many: bool = False) -> Outcome:
-        driver = connection.connection
-        cursor = driver.cursor()
-        for listener in connection.dispatch.before_cursor_execute:  # whoever watches statements sees these too
-            listener(connection, cursor, self._text, parameters, None, is_many)
+        cursor = self._cursor(connection, parameters, is_many=is_many)
         try:
             if is_many:
                 cursor.executemany(self._text, parameters)
@@ -74,15 +76,34 @@ class _Compiled:
             cursor.execute(self._text, parameters)
             return Outcome(cursor.rowcount, cursor.fetchall() if cursor.description else ())
         except self._dialect.loaded_dbapi.Error as error:
-            is_lost = self._dialect.is_disconnect(error, driver.driver_connection, cursor)
-            if is_lost:
-                connection.invalidate(error)
-            base = self._dialect.loaded_dbapi.Error
-            raise DBAPIError.instance(
-                self._text, None, error, base, connection_invalidated=is_lost, dialect=self._dialect
-            ) from error
+            raise self._wrapped(error, connection, cursor) from error
         finally:
             cursor.close()
+
+    def portions(self, connection: Connection, parameters: Any, rows: int) -> Iterator[Sequence[Any]]:
+        cursor = self._cursor(connection, parameters)
+        try:
+            cursor.execute(self._text, parameters)
+            while portion := cursor.fetchmany(rows):
+                yield portion
+        except self._dialect.loaded_dbapi.Error as error:
+            raise self._wrapped(error, connection, cursor) from error
+        finally:
+            cursor.close()
+
+    def _cursor(self, connection: Connection, parameters: Any, *, is_many: bool = False) -> Any:
+        cursor = connection.connection.cursor()
+        for listener in connection.dispatch.before_cursor_execute:  # whoever watches statements sees these too
+            listener(connection, cursor, self._text, parameters, None, is_many)
+        return cursor
+
+    def _wrapped(self, error: Any, connection: Connection, cursor: Any) -> Exception:
+        """SQLAlchemy's error for one of the driver's."""
+        is_lost = self._dialect.is_disconnect(error, connection.connection.driver_connection, cursor)
+        if is_lost:
+            connection.invalidate(error)
+        base = self._dialect.loaded_dbapi.Error
+        return DBAPIError.instance(self._text, None, error, base, connection_invalidated=is_lost, dialect=self._dialect)
 
     def parameters(self, values: Mapping[str, Any]) -> tuple[Any, ...] | dict[str, Any]:
         if self._constants:

@@ -68,17 +68,22 @@ def _failed(error: SQLAlchemyError) -> DatabaseFailed:
 
 
 class _Job(Generic[T, C]):
-    __slots__ = ("claim", "done", "durable", "error", "key", "result", "work")
+    __slots__ = ("claim", "done", "durable", "error", "key", "result", "turn", "work")
 
     def __init__(self, key: Any, work: Callable[[Connection], T], claim: C | None, durable: bool) -> None:
         self.key, self.work, self.claim, self.durable = key, work, claim, durable
         self.result: T | None = None
         self.error: Exception | None = None
         self.done = False
+        self.turn = threading.Lock()  # let go when it is done, or when it is its turn to commit
+        self.turn.acquire()
 
 
 class GroupCommit(Generic[C]):
-    """Many threads' writes, a commit for all that wait: whoever comes first commits for everyone in line."""
+    """Many threads' writes, a commit for all that wait: whoever comes first commits for everyone in line.
+
+    Then the first of those who came meanwhile is told to go on, and everyone whose work is done goes at once.
+    """
 
     def __init__(self, database: Database, begin: Callable[[Connection, Sequence[C]], None] = lambda *_: None) -> None:
         """`begin` is called first in each transaction, with the claims of all whose work will be in it."""
@@ -86,7 +91,7 @@ class GroupCommit(Generic[C]):
         self._begin = begin
         self._waiting: list[_Job[Any, C]] = []
         self._in_line = threading.Lock()
-        self._committing = threading.Lock()
+        self._is_committing = False
 
     def write(self, work: Callable[[Connection], T], *, key: Any, claim: C | None = None, durable: bool = True) -> T:
         """Run `work` and return its result once it is committed, or raise what it raised.
@@ -96,9 +101,11 @@ class GroupCommit(Generic[C]):
         job: _Job[T, C] = _Job(key, work, claim, durable)
         with self._in_line:
             self._waiting.append(job)
-        with self._committing:
-            while not job.done:  # whoever held the lock before us may have committed for us too
-                self._commit_those_in_line()
+            is_turn, self._is_committing = not self._is_committing, True
+        if not is_turn:
+            job.turn.acquire()
+        if not job.done:  # it is the first in line
+            self._commit_those_in_line()
         if job.error is not None:
             raise job.error
         return job.result  # type: ignore[return-value]  # set with done
@@ -106,11 +113,25 @@ class GroupCommit(Generic[C]):
     def _commit_those_in_line(self) -> None:
         with self._in_line:
             jobs, self._waiting = self._waiting[:MOST_IN_ONE_COMMIT], self._waiting[MOST_IN_ONE_COMMIT:]
-        jobs.sort(key=lambda job: job.key)
-        if len(jobs) > 1 and self._together(jobs):
-            return
+        try:
+            jobs.sort(key=lambda job: job.key)
+            if len(jobs) == 1 or not self._together(jobs):
+                for job in jobs:
+                    self._alone(job)
+        finally:
+            self._pass_on(jobs)
+
+    def _pass_on(self, jobs: Sequence[_Job[Any, C]]) -> None:
+        """The next in line commits; those whose work was tried go. What was broken off has failed."""
+        with self._in_line:
+            following = self._waiting[0] if self._waiting else None
+            self._is_committing = following is not None
+        if following is not None:
+            following.turn.release()
         for job in jobs:
-            self._alone(job)
+            if not job.done:
+                job.error, job.done = DatabaseFailed("The commit was broken off"), True
+            job.turn.release()
 
     def _together(self, jobs: list[_Job[Any, C]]) -> bool:
         """One transaction for all; False if one of them failed, and then nothing happened."""

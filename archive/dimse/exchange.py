@@ -256,6 +256,7 @@ class Exchange:
         for response, data_set in responses:
             buffers += self._pdus(self._answer_context(response), response, data_set)
         self.association.send(buffers)
+        self.answered = responses[-1][0]
 
     def _answer_context(self, response: Response) -> int:
         """Where the request came in; a final response closes it."""

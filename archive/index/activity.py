@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Table, delete, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, select, update
 
 from archive.database import dialects
 from archive.index.activity_tables import associations, operations, received_by_day
@@ -110,7 +110,8 @@ def _values(row: AssociationRow | OperationRow) -> dict[str, Any]:
 
 def _write(connection: Connection, table: Table, rows: Sequence[tuple[int | None, dict[str, Any]]]) -> list[int]:
     """Update the rows that have a key and insert the others; the keys of all."""
-    keys = [pk if pk is not None and _updated(connection, table, pk, values) else None for pk, values in rows]
+    there = _updated(connection, table, [(pk, values) for pk, values in rows if pk is not None])
+    keys = [pk if pk in there else None for pk, _ in rows]
     new = [values for key, (_, values) in zip(keys, rows, strict=True) if key is None]
     if not new:
         return [key for key in keys if key is not None]
@@ -118,8 +119,16 @@ def _write(connection: Connection, table: Table, rows: Sequence[tuple[int | None
     return [next(made) if key is None else key for key in keys]
 
 
-def _updated(connection: Connection, table: Table, pk: int, values: dict[str, Any]) -> bool:
-    return connection.execute(update(table).where(table.c.pk == pk).values(values)).rowcount > 0
+def _updated(connection: Connection, table: Table, rows: Sequence[tuple[int, dict[str, Any]]]) -> set[int]:
+    """Update the rows of these keys, by one round trip if all of them are there; the keys of those that are."""
+    if not rows:
+        return set()
+    statement = update(table).where(table.c.pk == bindparam("key"))
+    changed = [values | {"key": pk} for pk, values in rows]
+    if connection.execute(statement, changed).rowcount == len(rows):
+        return {pk for pk, _ in rows}
+    # Some were forgotten meanwhile; to update the others twice does no harm.
+    return {each["key"] for each in changed if connection.execute(statement, each).rowcount > 0}
 
 
 def _add_received(connection: Connection, received: Mapping[Source, tuple[int, int]]) -> None:

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, delete, func, select
 
 from archive.dicom.attributes import Level
 from archive.index import columns
-from archive.index import select as questions
+from archive.index.matching import matching_statement
 from archive.index.tables import disagreements, evictions, patients, series, studies, study_usage
 from archive.query.model import Query
 
@@ -45,7 +45,8 @@ class HeldSeries:
 
 def list_studies(connection: Connection, query: Query, area_pk: int, limit: int | None) -> list[HeldStudy]:
     """The studies of an area that match, the one that came last first; `query` is one of STUDY level."""
-    matching = questions.matching_statement(connection.dialect.name, query, area_pk, Level.STUDY)
+    matching = matching_statement(connection.dialect.name, query, area_pk, Level.STUDY)
+    newest = matching.order_by(studies.c.pk.desc()).limit(limit).subquery("newest")
     statement = (
         select(
             studies.c.pk,
@@ -63,9 +64,8 @@ def list_studies(connection: Connection, query: Query, area_pk: int, limit: int 
             study_usage.c.is_pinned,
         )
         .select_from(columns.joined(Level.PATIENT, Level.STUDY, with_counters=True))
-        .where(studies.c.pk.in_(matching))
+        .where(studies.c.pk.in_(select(newest.c.pk)))
         .order_by(studies.c.pk.desc())
-        .limit(limit)
     )
     return [HeldStudy(*row) for row in connection.execute(statement)]
 

@@ -6,8 +6,9 @@ dialect, and no command should wait for the one of a database that it does not o
 
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Index, Table, true
+from sqlalchemy import DDL, Column, ColumnElement, Index, Table, event, true
 
+from archive.database import trigrams
 from archive.index.activity_tables import associations, operations
 from archive.index.tables import evictions, instances, patients, series, series_requests, studies, study_usage
 
@@ -25,10 +26,15 @@ def _rare_groups(table: Table, name: str) -> None:
 
 
 def _trigrams(name: str, column: Column[Any]) -> None:
-    """An index of the parts of a text, which only PostgreSQL has."""
+    """What finds parts of a text: an index of PostgreSQL, a table beside the column on SQLite."""
     Index(name, column, postgresql_using="gin", postgresql_ops={column.name: "gin_trgm_ops"}).ddl_if(
         dialect="postgresql"
     )
+    of_table = column.table
+    for statement in trigrams.statements(of_table.name, column.name):
+        event.listen(of_table, "after_create", DDL(statement).execute_if(dialect="sqlite"))
+    drop = DDL(f"DROP TABLE IF EXISTS {trigrams.TABLES[of_table.name, column.name]}")
+    event.listen(of_table, "before_drop", drop.execute_if(dialect="sqlite"))
 
 
 # C-FIND by PatientID, with any issuer.

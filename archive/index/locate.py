@@ -7,7 +7,7 @@ from sqlalchemy import Connection, select
 
 from archive.database import dialects
 from archive.dicom.attributes import Level
-from archive.index import select as questions
+from archive.index.matching import matching_statement
 from archive.index.tables import instances
 from archive.query.model import Query
 
@@ -39,7 +39,7 @@ _COLUMNS = (
 
 def locate(connection: Connection, query: Query, area_pk: int, limit: int | None = None) -> list[Location]:
     """Every instance at or below the entities that match, in the order they arrived; at most `limit`."""
-    matching = questions.matching_statement(connection.dialect.name, query, area_pk, Level.IMAGE)
+    matching = matching_statement(connection.dialect.name, query, area_pk, Level.IMAGE)
     statement = matching.with_only_columns(*_COLUMNS, maintain_column_froms=True).order_by(instances.c.pk)
     statement = statement.limit(limit)
     return [Location(*row) for row in connection.execute(statement)]

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, assert_never, cast
 
-from sqlalchemy import ColumnElement, and_, false, or_, select, true
+from sqlalchemy import ColumnElement, and_, exists, false, or_, select, true
 
 from archive.database import dialects
+from archive.database.trigrams import Search
 from archive.dicom.attributes import NAME_GROUPS, Attribute
 from archive.index import columns, rows
 from archive.index.tables import series, series_requests, studies
@@ -33,9 +34,18 @@ _IN_SERIES: dict[str, tuple[ColumnElement[Any], bool]] = {
     "SOPClassesInStudy": (_within.c.sop_classes, True),
 }
 
+# Looked for by their trigrams, even where the whole value is given.
+SEARCHED = frozenset({"StudyDescription"})
+
 _CONDITIONS_IN_A_GROUP = 100
 _HIGHEST_CODE_POINT = 0x10FFFF
 _SURROGATES = range(0xD800, 0xE000)  # no characters, so no database holds them
+
+
+def has_many_values(attribute: Attribute) -> bool:
+    """Whether a row holds several values of an attribute, each of which may match."""
+    _, is_many = _IN_SERIES.get(attribute.keyword, (None, attribute.multi_valued))
+    return is_many
 
 
 class Predicates:
@@ -45,28 +55,46 @@ class Predicates:
         self._dialect = dialect_name
         self._area_pk = area_pk
 
-    def of_key(self, key: Key) -> ColumnElement[bool]:
-        """The rows of the level's table that the key lets through."""
+    def of_key(self, key: Key, *, leads: bool = True) -> ColumnElement[bool]:
+        """The rows of the level's table that the key lets through; it leads, or looks at what others have found."""
         attribute, condition = key.attribute, key.condition
         if attribute.keyword in _IN_SERIES:
-            return self._in_series(attribute, condition)
+            return self._in_series(attribute, condition, leads=leads)
         if isinstance(condition, SequenceItem):
             return self._item(condition)
         if attribute.vr == "PN":
-            return self._name(attribute, condition)
+            return self._name(attribute, condition, leads=leads)
+        if attribute.keyword in SEARCHED and leads:
+            return self._description(condition)
         text = columns.named(attribute.level, attribute.text_column) if attribute.text_column else None
-        return self._values(columns.typed(attribute), text, attribute.multi_valued, condition)
+        return self._values(columns.typed(attribute), text, has_many_values(attribute), condition)
 
-    def _in_series(self, attribute: Attribute, condition: Condition) -> ColumnElement[bool]:
+    def _description(self, condition: Condition) -> ColumnElement[bool]:
+        """The studies of a description, which has trigrams and no other index."""
+        column = studies.c.study_description
+        match condition:
+            case WildCard(pattern) if len(pattern) <= dialects.MAX_PATTERN_CHARACTERS:
+                search = Search(column, pattern, dialects.wild_card(self._dialect, column, pattern))
+            case SingleValue(str() as value):
+                search = Search(column, value, column == value)
+            case _:
+                return self._values(column, column, False, condition)
+        return dialects.searched(self._dialect, self._area_pk, [search])
+
+    def _in_series(self, attribute: Attribute, condition: Condition, *, leads: bool) -> ColumnElement[bool]:
         """One of the study's series matches; none has a value where an empty one is asked for."""
         if condition == EmptyValue():
             return columns.typed(attribute).is_(None)
         if isinstance(condition, AnyOf) and EmptyValue() in condition.conditions:
             others = AnyOf(tuple(each for each in condition.conditions if each != EmptyValue()))
-            return or_(self._in_series(attribute, EmptyValue()), self._in_series(attribute, others))
+            return or_(
+                self._in_series(attribute, EmptyValue(), leads=False), self._in_series(attribute, others, leads=False)
+            )
         column, is_many = _IN_SERIES[attribute.keyword]
-        matching = self._values(column, None, is_many, condition)
-        return studies.c.pk.in_(select(_within.c.study_pk).where(_within.c.area_pk == self._area_pk, matching))
+        matching = and_(_within.c.area_pk == self._area_pk, self._values(column, None, is_many, condition))
+        if leads:  # all studies with such a series, by an index
+            return studies.c.pk.in_(select(_within.c.study_pk).where(matching))
+        return exists().where(_within.c.study_pk == studies.c.pk, matching).correlate(studies)
 
     def _item(self, condition: SequenceItem) -> ColumnElement[bool]:
         """One row of series_requests matches all the keys of the item."""
@@ -124,24 +152,25 @@ class Predicates:
             case _:
                 assert_never(condition)
 
-    def _name(self, attribute: Attribute, condition: Condition) -> ColumnElement[bool]:
+    def _name(self, attribute: Attribute, condition: Condition, *, leads: bool) -> ColumnElement[bool]:
         match condition:
             case PersonName(parts, is_folded):
                 suffix = "_folded" if is_folded else ""
-                return and_(*(self._name_part(attribute, part, suffix) for part in parts))
+                return and_(*(self._name_part(attribute, part, suffix, leads=leads) for part in parts))
             case EmptyValue():
                 return and_(
                     *(columns.named(attribute.level, f"{attribute.column}_{group}").is_(None) for group in NAME_GROUPS)
                 )
             case AnyOf(conditions):
-                return _any_of([self._name(attribute, each) for each in conditions])
+                return _any_of([self._name(attribute, each, leads=leads) for each in conditions])
             case _:
                 raise AssertionError(f"{condition} is no condition of a person name")
 
-    def _name_part(self, attribute: Attribute, part: NamePart, suffix: str) -> ColumnElement[bool]:
+    def _name_part(self, attribute: Attribute, part: NamePart, suffix: str, *, leads: bool) -> ColumnElement[bool]:
         ways: list[ColumnElement[bool]] = []
+        searches: list[Search] = []
         for group in part.groups:
-            column = columns.named(attribute.level, f"{attribute.column}_{group}{suffix}")
+            column = columns.TABLES[attribute.level].c[f"{attribute.column}_{group}{suffix}"]
             for pattern in part.patterns:
                 if attribute.multi_valued:
                     expression = pattern.expression or patterns.expression(pattern.pattern)
@@ -152,8 +181,13 @@ class Predicates:
                 way = self._wild_card(column, pattern.pattern) if pattern.is_wild else column == pattern.pattern
                 if pattern.expression is not None:
                     way = and_(way, column.regexp_match(rf"\A(?:{pattern.expression})\Z"))
-                ways.append(way)
-        return _any_of(ways)
+                if leads and pattern.pattern.startswith(("*", "?")):
+                    searches.append(Search(column, pattern.pattern, way))
+                else:
+                    ways.append(way)
+        if searches:
+            ways.append(dialects.searched(self._dialect, self._area_pk, searches))
+        return ways[0] if len(ways) == 1 else _any_of(ways)
 
     def _any_value(self, column: ColumnElement[Any], expression: str, pattern: str = "") -> ColumnElement[bool]:
         """One of the backslash-separated values matches the expression of `pattern`; an empty one is no value."""

@@ -55,7 +55,9 @@ def rows(connection: Connection, report: Report, wanted: Wanted, columns: Sequen
     statement = select(*(view.c[name] for name in columns)).where(*_conditions(report, view, wanted))
     for name, is_descending in wanted.order or report.order:
         ordered = _column(report, view, name)
-        statement = statement.order_by((ordered.desc() if is_descending else ordered.asc()).nulls_last())
+        order = ordered.desc() if is_descending else ordered.asc()
+        # PostgreSQL takes no index in an order that says where NULLs go, were there none.
+        statement = statement.order_by(order if name in report.never_null else order.nulls_last())
     return _streamed(connection, statement.limit(wanted.limit))
 
 

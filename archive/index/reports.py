@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, TableClause, column, event, table
+from sqlalchemy import Column, ColumnElement, TableClause, column, event, table
 from sqlalchemy.engine import Dialect
 
 from archive.database.metadata import metadata
@@ -52,6 +52,12 @@ class Report:
     def columns(self) -> dict[str, ColumnElement[Any]]:
         """The columns of the view, with their types."""
         return dict(self.as_table().c.items())
+
+    @property
+    def never_null(self) -> frozenset[str]:
+        """Those of the columns that come from columns without NULL."""
+        selected = self.query.selected_columns
+        return frozenset(each.name for each in selected if isinstance(each, Column) and not each.nullable)
 
     def as_table(self) -> TableClause:
         """The view, to select from."""

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Table, bindparam, insert, select, update
 from archive.database import dialects
 from archive.database.prepared import Outcome, Prepared
 from archive.errors import DatabaseFailed, DuplicateInstance
-from archive.index import evictable, remove, rows, unfiled, usage
+from archive.index import evictable, remove, rows, unfiled, usage, usual_store
 from archive.index.disagreements import note_disagreements, note_patient
 from archive.index.record import AlreadyHeld, Duplicates, Parents, Record, Stored, UsageChange
 from archive.index.tables import instances, patients, series, series_requests, studies, study_usage
@@ -120,6 +120,8 @@ def add(
     Raises AlreadyHeld or DuplicateInstance where the area keeps what it has, and the transaction must be rolled back.
     """
     change = UsageChange(number_of_instances=1, size_bytes=record.size_bytes)
+    if known is not None and total is None and _added_at_once(connection, area_pk, record, shard, known):
+        return Stored(known, False, change, record.size_bytes)
     parents = _counted_parents(connection, area_pk, record, known, change)
     note_disagreements(connection, area_pk, record, parents)
     replaced: list[remove.HeldInstance] = []
@@ -145,6 +147,25 @@ def add(
         remove.remove_instance(connection, held, "replaced", change, record.received_at)
         replaced.append(held)
     raise DatabaseFailed("Somebody else stores the instance again and again", uid=record.header.sop_instance_uid)
+
+
+def _added_at_once(connection: Connection, area_pk: int, record: Record, shard: int, known: Parents) -> bool:
+    """Do the usual store by one statement; False if something is not as usual, and then nothing happened."""
+    if not usual_store.is_possible(connection, record, known):
+        return False
+    tried = usual_store.try_it(connection, area_pk, record, shard, known)
+    if tried.instance_pk is None:
+        if tried.is_counted_in_study:
+            _take_back_from_study(connection, known.study_pk, 1, record.size_bytes)
+        if tried.is_counted_in_series:
+            taken = {"pk_of_series": known.series_pk, "added": -1, "added_bytes": -record.size_bytes}
+            _count_in_series.run(connection, taken)
+        return False
+    _list_sop_classes(connection, known, tried.sop_classes, {record.header.sop_class_uid})
+    if not tried.is_counted_in_area:  # the first of this shard
+        change = UsageChange(number_of_instances=1, size_bytes=record.size_bytes)
+        usage.count_in_area(connection, area_pk, shard, change)
+    return True
 
 
 def _inserted(connection: Connection, area_pk: int, record: Record, parents: Parents) -> bool:
@@ -223,24 +244,32 @@ def _counted(connection: Connection, records: Sequence[Record], parents: Parents
         return False
     held = _count_in_series.run(connection, {"pk_of_series": parents.series_pk, **added}).rows
     if not held:
-        # The study's counter was moved already; the transaction goes on, so take it back.
-        connection.execute(
-            update(study_usage)
-            .where(study_usage.c.study_pk == parents.study_pk)
-            .values(
-                number_of_instances=study_usage.c.number_of_instances - added["added"],
-                size_bytes=study_usage.c.size_bytes - added["added_bytes"],
-            )
-        )
+        _take_back_from_study(connection, parents.study_pk, added["added"], added["added_bytes"])
         return False
-    classes = set(rows.split(held[0][0]))
-    sop_classes = {record.header.sop_class_uid for record in records}
+    _list_sop_classes(connection, parents, held[0][0], {record.header.sop_class_uid for record in records})
+    return True
+
+
+def _take_back_from_study(connection: Connection, study_pk: int, added: int, added_bytes: int) -> None:
+    """The study's counter was moved for nothing, and the transaction goes on."""
+    connection.execute(
+        update(study_usage)
+        .where(study_usage.c.study_pk == study_pk)
+        .values(
+            number_of_instances=study_usage.c.number_of_instances - added,
+            size_bytes=study_usage.c.size_bytes - added_bytes,
+        )
+    )
+
+
+def _list_sop_classes(connection: Connection, parents: Parents, held: str | None, sop_classes: set[str]) -> None:
+    """Add what is new to the SOP Classes that a series, and so its study, is known to hold."""
+    classes = set(rows.split(held))
     if not sop_classes <= classes:
         connection.execute(
             update(series).where(series.c.pk == parents.series_pk).values(sop_classes=rows.join(classes | sop_classes))
         )
         usage.summarize_study(connection, parents.study_pk)
-    return True
 
 
 def _found_or_made(connection: Connection, area_pk: int, record: Record, change: UsageChange) -> Parents | None:

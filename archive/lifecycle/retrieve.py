@@ -29,6 +29,17 @@ class Holdings:
         with transaction.read(self._database) as connection:
             return select.matching(connection, query, area.pk, limit)
 
+    def find(
+        self, query: Query, area: Area, wanted: Sequence[Any], *, limit: int | None, first: int
+    ) -> tuple["array[int]", list[tuple[Any, ...]]]:
+        """The same, and of the same moment what is held about the `first` of them, at most so many.
+
+        Most queries are answered by that; the others go on with `answers`.
+        """
+        with transaction.read(self._database) as connection:
+            pks = select.matching(connection, query, area.pk, limit)
+            return pks, select.answers(connection, query.level, wanted, pks[:first]) if pks else []
+
     def answers(self, level: Level, wanted: Sequence[Any], pks: Sequence[int]) -> list[tuple[Any, ...]]:
         """What is held about these entities; see `index.select.answers`."""
         with transaction.read(self._database) as connection:

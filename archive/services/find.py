@@ -6,10 +6,11 @@ Between writes we look whether the peer has cancelled.
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from typing import Any
 
 from archive.dicom.attributes import Level
 from archive.dimse import status
-from archive.dimse.commands import CFindRequest
+from archive.dimse.commands import CFindRequest, Response
 from archive.dimse.exchange import Exchange
 from archive.errors import Failed, Refused, UnsupportedSopClass
 from archive.lifecycle.retrieve import Holdings
@@ -40,26 +41,29 @@ def serve_find(
         title = admitted.title
         plan = response.plan(query, exchange.context.transfer_syntax, title.title, title.answering.character_sets)
         limit = area.answer_limit
-        pks = holdings.matching(query, area, None if limit is None else limit + 1)
+        most, first = (None, ROWS_AT_A_TIME) if limit is None else (limit + 1, min(limit, ROWS_AT_A_TIME))
+        pks, rows = holdings.find(query, area, plan.columns, limit=most, first=first)
         pending = status.PENDING_WITH_UNSUPPORTED_KEYS if query.unsupported else status.PENDING
         answer = request.answer(pending)
-        for identifiers in _batches(query, plan, pks[:limit], holdings):
+        waiting: list[tuple[Response, bytes | None]] = []  # the last of them go with the final response
+        for identifiers in _batches(query, plan, pks[:limit], rows, holdings):
             if exchange.cancelled(request.message_id):
                 exchange.respond(request.answer(status.CANCEL))
                 return status.CANCEL, sent, level
-            exchange.respond_many([(answer, identifier) for identifier in identifiers])
-            sent += len(identifiers)
+            if waiting:
+                exchange.respond_many(waiting)
+                sent += len(waiting)
+            waiting = [(answer, identifier) for identifier in identifiers]
+        code, comment = status.SUCCESS, ""
         if limit is not None and len(pks) > limit:
-            comment = f"More than {limit} answers; ask for less"
-            exchange.respond(request.answer(status.FIND_OUT_OF_RESOURCES, error_comment=comment))
-            return status.FIND_OUT_OF_RESOURCES, sent, level
+            code, comment = status.FIND_OUT_OF_RESOURCES, f"More than {limit} answers; ask for less"
+        exchange.respond_many([*waiting, (request.answer(code, error_comment=comment), None)])
+        return code, sent + len(waiting), level
     except (Refused, Failed) as error:
         code = failures.status_of(failures.FIND, error)
         comment, elements = failures.comment_of(error), failures.offending_elements_of(error)
         exchange.respond(request.answer(code, error_comment=comment, offending_elements=elements))
         return code, sent, level
-    exchange.respond(request.answer(status.SUCCESS))
-    return status.SUCCESS, sent, level
 
 
 def _query(request: CFindRequest, exchange: Exchange, admitted: Admitted) -> Query:
@@ -72,9 +76,13 @@ def _query(request: CFindRequest, exchange: Exchange, admitted: Admitted) -> Que
     return parse_find(identifier, context.transfer_syntax, Model.of_sop_class(sop_class), options)
 
 
-def _batches(query: Query, plan: ResponsePlan, pks: Sequence[int], holdings: Holdings) -> Iterator[list[bytes]]:
-    """The encoded answers, as many at a time as are sent together."""
-    for first in range(0, len(pks), ROWS_AT_A_TIME):
-        rows = iter(holdings.answers(query.level, plan.columns, pks[first : first + ROWS_AT_A_TIME]))
+def _batches(
+    query: Query, plan: ResponsePlan, pks: Sequence[int], first: list[tuple[Any, ...]], holdings: Holdings
+) -> Iterator[list[bytes]]:
+    """The encoded answers, as many at a time as are sent together; `first` are the rows that are there already."""
+    rows = iter(first)
+    for at in range(ROWS_AT_A_TIME, len(pks) + ROWS_AT_A_TIME, ROWS_AT_A_TIME):
         while batch := [plan.encode(row) for row in islice(rows, RESPONSES_AT_A_TIME)]:
             yield batch
+        following = pks[at : at + ROWS_AT_A_TIME]
+        rows = iter(holdings.answers(query.level, plan.columns, following) if following else ())

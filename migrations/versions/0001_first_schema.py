@@ -32,6 +32,8 @@ def upgrade() -> None:
         op.execute("ALTER TABLE unfiled_instances ALTER COLUMN content SET STORAGE EXTERNAL")
         _reporting_role()
     else:
+        _sqlite_trigrams("patients", "patient_name_alphabetic_folded", "patient_name_trigrams")
+        _sqlite_trigrams("studies", "study_description", "study_description_trigrams")
         _statistics()
 
 
@@ -97,6 +99,21 @@ def _trigrams() -> None:
         postgresql_using="gin",
         postgresql_ops={"study_description": "gin_trgm_ops"},
     )
+
+
+def _sqlite_trigrams(table: str, column: str, name: str) -> None:
+    """The same on SQLite: a table of full-text search, kept by triggers in the transactions of the rows."""
+    take_out = f"INSERT INTO {name} ({name}, rowid, {column}) SELECT 'delete', OLD.pk, OLD.{column}"
+    put_in = f"INSERT INTO {name} (rowid, {column}) SELECT NEW.pk, NEW.{column}"
+    was, is_there = f"WHERE OLD.{column} IS NOT NULL", f"WHERE NEW.{column} IS NOT NULL"
+    changed = f"AFTER UPDATE OF {column} ON {table}"
+    op.execute(
+        f"CREATE VIRTUAL TABLE {name} USING fts5({column}, content='{table}', content_rowid='pk', "
+        "tokenize='trigram case_sensitive 1', detail=none, columnsize=0)"
+    )
+    op.execute(f"CREATE TRIGGER {name}_insert AFTER INSERT ON {table} BEGIN {put_in} {is_there}; END")
+    op.execute(f"CREATE TRIGGER {name}_delete AFTER DELETE ON {table} BEGIN {take_out} {was}; END")
+    op.execute(f"CREATE TRIGGER {name}_update {changed} BEGIN {take_out} {was}; {put_in} {is_there}; END")
 
 
 # Rows of the index, then rows for each value of its first column, of its first two, and so on: an archive of a million

@@ -40,7 +40,7 @@ def _schema(connection: Connection) -> set[tuple[object, ...]]:
 def _sqlite_parts(table: str, kind: str, name: str, statement: str) -> Iterator[tuple[str, str, str]]:
     """A CREATE TABLE as its columns and constraints, wherever they are written; an index as it is."""
     one_line = " ".join(statement.split())
-    if kind in ("index", "view"):
+    if kind in ("index", "view", "trigger"):
         yield table, name, one_line
         return
     body = one_line[one_line.index("(") + 1 : one_line.rindex(")")]

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, event, insert
 
+from archive.database import trigrams
 from archive.index.tables import evictions, instances, patients, series, series_requests, studies, study_usage
 from tests.sql.fix_holdings import CT, MOMENT
 
@@ -18,7 +19,8 @@ FIRST = 1_000_000  # primary keys of made rows, out of the way of those that a s
 LARGE_TABLES = frozenset(table.name for table in (patients, studies, study_usage, series, instances))
 
 # Aliases of tables in index/columns.py and index/predicates.py.
-_ALIASES = {"their_studies": "studies", "their_usage": "study_usage", "within": "series"}
+_ALIASES = {"searched": "patients", "their_studies": "studies", "their_usage": "study_usage", "within": "series"}
+_MATCH = "VIRTUAL TABLE INDEX 0:M"
 _PRIMARY_KEYS = {"study_usage": "study_pk"}
 _SQLITE_STEP = re.compile(r"(SCAN|SEARCH) (\S+)(?: USING (?:COVERING )?(INTEGER PRIMARY KEY|INDEX \S+))?(?: \((.*)\))?")
 
@@ -84,6 +86,9 @@ def _explain_sqlite(connection: Connection, statement: str, parameters: Any) -> 
         if step is None:
             continue
         verb, table, index, looked_up = step.groups()
+        if table in trigrams.TABLES.values() and _MATCH in detail:
+            plan.indexes[table] = "MATCH"
+            continue
         table = _ALIASES.get(table, table)
         if verb == "SCAN":
             plan.read_whole.add(table)

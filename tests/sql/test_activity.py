@@ -232,6 +232,39 @@ def test_a_long_association_outlives_its_forgotten_rows(recorder: Recorder, data
     assert [row.number_of_requests for row in rows(database, operations)] == [2]
 
 
+def test_a_forgotten_association_among_others_is_made_again_and_they_go_on(
+    recorder: Recorder, database: Database
+) -> None:
+    entries = [recorder.accepted(WHO, LET_IN) for _ in range(3)]
+    for entry in entries:
+        entry.served(STORED, "", 0.25, 1000)
+    recorder.flush()
+    later = datetime.now(UTC) + timedelta(days=1)
+    assert transaction.write(database, lambda connection: activity.forget(connection, later, 1)) == 1
+    for entry in entries:
+        entry.served(STORED, "", 0.25, 1000)
+    recorder.flush()
+
+    assert [row.outcome for row in rows(database, associations)] == ["open"] * 3
+    assert [row.number_of_requests for row in rows(database, operations)] == [2] * 3
+
+
+def test_many_associations_that_go_on_are_written_by_few_statements(
+    recorder: Recorder, database: Database, query_recorder
+) -> None:
+    entries = [recorder.accepted(WHO, LET_IN) for _ in range(100)]
+    for entry in entries:
+        entry.served(STORED, "", 0.25, 1000)
+    recorder.flush()
+    for entry in entries:
+        entry.served(STORED, "", 0.25, 1000)
+    with query_recorder(database.engine) as recorded:
+        recorder.flush()
+
+    assert len(recorded.starting("UPDATE")) == 2  # associations, operations
+    assert [row.number_of_requests for row in rows(database, operations)] == [2] * 100
+
+
 def test_only_what_the_process_before_left_open_is_lost(database: Database, caplog: pytest.LogCaptureFixture) -> None:
     began_at = datetime(2026, 3, 1, tzinfo=UTC)
     open_ones = [

@@ -63,6 +63,15 @@ def test_what_was_received_is_looked_up_by_day_and_never_counted(busy: FoundedAr
     assert set(plan.indexes) == {key}
 
 
+def test_the_last_days_and_the_last_associations_are_read_in_the_order_of_an_index(
+    busy: FoundedArchive, dialect: str
+) -> None:
+    for report, index in (("received", "pk_received_by_day"), ("associations", "ix_associations_began_at")):
+        plan = plan_of(busy, report, Wanted(limit=10))
+
+        assert dialect == "sqlite" or index in plan.indexes, plan
+
+
 def test_old_associations_are_looked_up_with_their_operations(busy: FoundedArchive) -> None:
     with busy.database.writing() as connection:
         (plan,) = plans(connection, lambda opened: activity.forget(opened, FIRST + timedelta(minutes=9), 200))

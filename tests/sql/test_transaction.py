@@ -3,12 +3,14 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, event, func, insert, select
 from sqlalchemy.exc import OperationalError
 
-from archive.database import dialects, transaction
+from archive.database import dialects, sqlite, transaction
 from archive.database.engine import Database
 from archive.database.transaction import GroupCommit
 from archive.errors import DatabaseFailed, Misconfigured
@@ -75,6 +77,24 @@ def test_an_error_of_ours_rolls_back_and_passes(database: Database) -> None:
         transaction.write(database, refuse)
 
     assert held(database) == []
+
+
+def test_the_writer_of_sqlite_keeps_its_large_cache_and_readers_have_small_ones(tmp_path: Path) -> None:
+    def cache_kibibytes(connection: Connection) -> int:
+        return -connection.exec_driver_sql("PRAGMA cache_size").scalar_one()
+
+    def fail(connection: Connection) -> None:
+        raise Misconfigured(str(cache_kibibytes(connection)))
+
+    with closing(Database(f"sqlite:///{tmp_path / 'archive.db'}")) as database:
+        with pytest.raises(Misconfigured, match=str(sqlite.WRITER_CACHE_KIBIBYTES)):
+            transaction.write(database, fail)
+        writer = transaction.write(database, cache_kibibytes)
+        with transaction.read(database) as first, transaction.read(database) as second:
+            readers = [cache_kibibytes(first), cache_kibibytes(second)]
+
+    assert writer == sqlite.WRITER_CACHE_KIBIBYTES
+    assert readers == [sqlite.CACHE_KIBIBYTES] * 2
 
 
 def test_an_error_of_the_database_is_told_as_ours(database: Database) -> None:
@@ -157,6 +177,54 @@ def test_work_that_arrives_during_a_commit_shares_the_next(database: Database, q
     assert results == list(range(10))
     assert len(recorded.starting("INSERT")) == 10
     assert len(begun) == 2
+
+
+def test_who_is_done_goes_while_the_next_commit_still_runs(database: Database) -> None:
+    commits = GroupCommit(database)
+    entered, may_end = [threading.Event() for _ in range(3)], [threading.Event() for _ in range(3)]
+
+    def held_up(commit: int) -> Callable[[Connection], int]:
+        def work(connection: Connection) -> int:
+            entered[commit].set()
+            assert may_end[commit].wait(30)
+            return put(commit)(connection)
+
+        return work
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        first = threads.submit(commits.write, held_up(0), key=0)
+        assert entered[0].wait(30)
+        second = [threads.submit(commits.write, put(number), key=number) for number in range(10, 14)]
+        while len(commits._waiting) < 4:
+            entered[0].wait(0.01)
+        second.append(threads.submit(commits.write, held_up(1), key=99))
+        while len(commits._waiting) < 5:
+            entered[0].wait(0.01)
+        may_end[0].set()
+        assert entered[1].wait(30)
+        third = threads.submit(commits.write, held_up(2), key=0)
+        while not commits._waiting:
+            entered[0].wait(0.01)
+        may_end[1].set()
+        assert entered[2].wait(30)
+
+        assert [each.result(30) for each in (first, *second)] == [0, 10, 11, 12, 13, 1]  # and the third is under way
+
+        may_end[2].set()
+        assert third.result(30) == 2
+
+
+def test_what_was_broken_off_has_failed_and_the_next_go_on(database: Database) -> None:
+    commits = GroupCommit(database)
+
+    def break_off(_: Connection) -> None:
+        raise SystemExit
+
+    with pytest.raises(SystemExit):
+        commits.write(break_off, key=0)
+
+    assert commits.write(put(1), key=1) == 1
+    assert held(database) == [1]
 
 
 def test_one_failing_piece_of_work_does_not_hurt_the_others(database: Database) -> None:

@@ -271,6 +271,11 @@ class Archive:
         return sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in self.workers())
 
 
+def peak_bytes(pid: int) -> int:
+    """The most memory that a process has had."""
+    return int(_status(pid, "VmHWM").split()[0]) * 1024
+
+
 def _status(pid: int, field: str) -> str:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith(f"{field}:"):

@@ -16,7 +16,7 @@ from tests.fix_instances import BUNDLED_FOLDER, ct, data_set_bytes, encoded, ins
 from tests.property.test_normal_equals_dcmtk import OPTIONS
 from tests.wire.raw_messages import EXPLICIT, IMPLICIT, SECONDARY_CAPTURE, Proposed
 from tests.wire.raw_scu import RawScu
-from tests.wire.running import Archive
+from tests.wire.running import Archive, peak_bytes
 
 JPEG = "1.2.840.10008.1.2.4.50"
 
@@ -189,14 +189,6 @@ def test_a_large_instance_is_written_anew_in_little_memory(start_own_archive: Ca
     peak = sum(peak_bytes(pid) for pid in archive.workers())
     assert peak - before < 40_000_000
     assert max(path.stat().st_size for path in archive.files(archive.title.area)) > 120_000_000
-
-
-def peak_bytes(pid: int) -> int:
-    """The most memory that a process has had."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    raise AssertionError(f"no peak of {pid}")
 
 
 def test_what_is_discarded_is_answered_and_nowhere(archive: Archive, dcmtk: Dcmtk) -> None:

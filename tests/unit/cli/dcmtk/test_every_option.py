@@ -45,7 +45,7 @@ BESIDE = {
 ), _WITH_TLS)  # fmt: skip
 ANSWERED = {"--help", "--version", "--arguments", "--list-profiles", "--list-ciphers"}  # held in test_face.py
 # Options that nothing can be decided by, and what is said of them; nothing of what is so already.
-REFUSED = {f"--profile-{name}": "is not supported: it allows TLS 1.0" for name in ("bcp195", "basic", "aes", "null")}
+REFUSED = {f"--profile-{name}": "is not supported: it allows TLS 1.0" for name in ("basic", "aes", "null")}
 ALREADY_SO = {"--no-sni", "--disable-tls"}
 
 CASES = [(tool, names) for tool in TOOLS for names in tool.spelt if names[-1] not in ANSWERED]

@@ -1,0 +1,1 @@
+"""How the archive behaves under load: many associations, slow peers, large things. `python -m benchmarks.load`."""
