@@ -7,8 +7,6 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from configparser import ConfigParser
-from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
@@ -25,17 +23,48 @@ SERVER_CONNECTIONS = 2
 _PASSWORD = "letters1and2digits"
 
 
-@dataclass(frozen=True, slots=True)
 class Pooler:
-    """A running pgbouncer."""
+    """A pgbouncer, which may be killed and started again."""
 
-    address: str
-    """The database's address through it, as an administrator writes it who has read nothing."""
+    def __init__(self, cluster: Cluster, database: str, server_connections: int) -> None:
+        """Write its files into a folder of its own, which the cluster's account may read."""
+        self._port = free_port()
+        self.address = f"postgresql://{cluster.user}:{_PASSWORD}@127.0.0.1:{self._port}/{database}"
+        """The database's address through it, as an administrator writes it who has read nothing."""
+        self._folder = cluster.folder / f"pooler-{uuid4().hex}"
+        self._folder.mkdir()
+        with (self._folder / "pgbouncer.ini").open("w") as file:
+            _configuration(self._folder, cluster, database, self._port, server_connections).write(file)
+        (self._folder / "userlist.txt").write_text(f'"{cluster.user}" "{_PASSWORD}"\n')
+        account = owner()
+        if account is not None:
+            for path in (self._folder, *self._folder.iterdir()):
+                shutil.chown(path, account)
+        as_owner = () if account is None else ("-u", account)
+        self._command = (PROGRAM, "-q", *as_owner, self._folder / "pgbouncer.ini")
+        self.start()
 
     @property
     def url(self) -> str:
         """The address that the archive is to be given."""
         return f"{self.address}?prepared_statements=off"
+
+    def start(self) -> None:
+        """Start, and wait until it listens."""
+        self._program = Background(self._command, self._folder / "output")
+        self._program.wait_listening(self._port)
+
+    def kill(self) -> None:
+        """`kill -9`; its connections to clients and to the server are gone."""
+        self._program.kill_group()
+        (self._folder / "pgbouncer.pid").unlink()
+
+    def close(self) -> str:
+        """Stop it and leave nothing behind; returns what it wrote."""
+        self._program.stop()
+        output = self._program.output()
+        shutil.rmtree(self._folder)
+        return output
 
 
 def documented() -> ConfigParser:
@@ -67,27 +96,12 @@ def start_pooler(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[C
     """`start_pooler(url, server_connections=1)` starts pgbouncer in front of the database at `url`."""
     if not PROGRAM.exists():
         pytest.fail(f"{PROGRAM} is missing; on Debian and Ubuntu: apt-get install pgbouncer", pytrace=False)
-    programs: list[Background] = []
-    with ExitStack() as stack:
+    started: list[Pooler] = []
 
-        def start(url: str, *, server_connections: int = SERVER_CONNECTIONS) -> Pooler:
-            folder, port, account = cluster.folder / f"pooler-{uuid4().hex}", free_port(), owner()
-            folder.mkdir()
-            stack.callback(shutil.rmtree, folder)
-            database = make_url(url).database or ""
-            with (folder / "pgbouncer.ini").open("w") as file:
-                _configuration(folder, cluster, database, port, server_connections).write(file)
-            (folder / "userlist.txt").write_text(f'"{cluster.user}" "{_PASSWORD}"\n')
-            if account is not None:
-                for path in (folder, *folder.iterdir()):
-                    shutil.chown(path, account)
-            as_owner = () if account is None else ("-u", account)
-            program = Background([PROGRAM, "-q", *as_owner, folder / "pgbouncer.ini"], folder / "output")
-            stack.callback(program.stop)
-            programs.append(program)
-            program.wait_listening(port)
-            return Pooler(f"postgresql://{cluster.user}:{_PASSWORD}@127.0.0.1:{port}/{database}")
+    def start(url: str, *, server_connections: int = SERVER_CONNECTIONS) -> Pooler:
+        started.append(Pooler(cluster, make_url(url).database or "", server_connections))
+        return started[-1]
 
-        yield start
-        for program in programs:
-            request.node.add_report_section("teardown", "log of pgbouncer", program.output()[-5000:])
+    yield start
+    for pooler in started:
+        request.node.add_report_section("teardown", "log of pgbouncer", pooler.close()[-5000:])

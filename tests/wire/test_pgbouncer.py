@@ -13,9 +13,11 @@ from archive.database.engine import Database
 from scripts.postgresql_cluster import Cluster
 from tests.fix_database import _postgresql_database
 from tests.fix_dcmtk import Dcmtk, Receiver
-from tests.fix_instances import instance
+from tests.fix_instances import encoded, instance
 from tests.fix_pgbouncer import PAGE, SERVER_CONNECTIONS, Pooler
 from tests.fix_service import Service
+from tests.wire.raw_messages import EXPLICIT, SECONDARY_CAPTURE, Proposed
+from tests.wire.raw_scu import RawScu
 from tests.wire.running import Archive
 from tests.wire.test_quota import send_at_once, written
 
@@ -117,3 +119,25 @@ def test_an_address_that_asks_too_much_of_a_pooler_is_answered_with_what_to_add(
     careless = Service(tmp_path / "data", pooler.address, tmp_path / "service.log", 1, ())
 
     assert "add to its address: ?prepared_statements=off" in careless.run("db", "upgrade", code=1)
+
+
+def test_a_pooler_that_was_killed_is_used_again_when_it_is_back(service: Service, pooler: Pooler) -> None:
+    service.start()
+    with RawScu(service.port) as scu:
+        scu.associate([Proposed(SECONDARY_CAPTURE, (EXPLICIT,))], called="ARCHIVE")
+
+        def store(number: int) -> int:
+            data_set = instance(number=number)
+            return scu.store(SECONDARY_CAPTURE, data_set.SOPInstanceUID, encoded(data_set)).status
+
+        before = store(1)
+        pooler.kill()
+        meanwhile = store(2)
+        pooler.start()
+        after = [store(2), store(3)]
+        scu.release()
+
+    assert (before, meanwhile, after) == (0, 0xA700, [0, 0])
+    with closing(Database(pooler.url)) as database:
+        assert Archive(service, database).counters("ARCHIVE")[:3] == (1, 1, 3)
+    service.run("check", "verify")
