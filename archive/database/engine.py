@@ -166,5 +166,7 @@ def _postgresql(url: URL) -> Engine:
         raise Misconfigured("prepared_statements of the database's address is on or off")
     url = url.difference_update_query(["prepared_statements"])
     if prepared == "off":
-        return _engine(url, connect_timeout=CONNECT_SECONDS, prepare_threshold=None, **alive)
+        engine = _engine(url, connect_timeout=CONNECT_SECONDS, prepare_threshold=None, **alive)
+        pooler.look_for_limits(engine)
+        return engine
     return _engine(url, connect_timeout=CONNECT_SECONDS, options=SESSION_OPTIONS, **alive)

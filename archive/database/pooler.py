@@ -1,13 +1,14 @@
 """What a pooler in transaction mode (pgbouncer) takes from sessions on PostgreSQL, and what to do about it.
 
 Each transaction may run in another session of the server. So nothing may be set or prepared for longer than one, and
-`prepared_statements=off` in the address keeps the archive from both.
+`prepared_statements=off` in the address keeps the archive from both. Limits that a session would have are then the
+role's, where the administrator has set them, or those of each write transaction.
 """
 
-from sqlalchemy import Connection, func, select
-from sqlalchemy.exc import SQLAlchemyError
+from typing import Any
 
-from archive.database import dialects
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import SQLAlchemyError
 
 # Of each session: who died in the middle of a transaction must not keep its locks, and nobody waits for ever for those
 # of others.
@@ -16,6 +17,8 @@ SESSION_LIMITS = {"idle_in_transaction_session_timeout": "60s", "lock_timeout": 
 # invalid_sql_statement_name, duplicate_prepared_statement: what was prepared is another session's.
 _OF_PREPARED_STATEMENTS = frozenset({"26000", "42P05"})
 _REFUSES_OPTIONS = "unsupported startup parameter"
+
+_MISSING = "missing limits"  # of the information about a connection
 
 
 def advice(error: SQLAlchemyError) -> str | None:
@@ -26,9 +29,25 @@ def advice(error: SQLAlchemyError) -> str | None:
     return None
 
 
+def look_for_limits(engine: Engine) -> None:
+    """Let each connection through a pooler know which of SESSION_LIMITS its role lacks."""
+    asked = ", ".join(f"current_setting('{name}')" for name in SESSION_LIMITS)
+
+    @event.listens_for(engine, "connect")
+    def _look(connection: Any, record: Any) -> None:
+        with connection.cursor() as cursor:
+            found = cursor.execute(f"SELECT {asked}").fetchone()
+        connection.rollback()
+        record.info[_MISSING] = [name for name, limit in zip(SESSION_LIMITS, found, strict=True) if limit == "0"]
+
+
 def missing_limits(connection: Connection) -> dict[str, str]:
-    """Those of SESSION_LIMITS that this session lacks: behind a pooler only the administrator can set them."""
-    if dialects.has_one_writer(connection):
-        return {}
-    unlimited = {name for name in SESSION_LIMITS if connection.scalar(select(func.current_setting(name))) == "0"}
-    return {name: limit for name, limit in SESSION_LIMITS.items() if name in unlimited}
+    """Those of SESSION_LIMITS that the role lacks behind a pooler."""
+    return {name: SESSION_LIMITS[name] for name in connection.connection.info.get(_MISSING, ())}
+
+
+def limit(connection: Connection) -> None:
+    """At the start of a transaction: set what is missing, until it ends."""
+    if missing := missing_limits(connection):
+        setting = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in missing.items())
+        connection.exec_driver_sql(f"SELECT {setting}")

@@ -54,6 +54,7 @@ def write(database: Database, work: Callable[[Connection], T], *, durable: bool 
 
 def _once(database: Database, work: Callable[[Connection], T], durable: bool) -> T:
     with database.writing() as connection:
+        pooler.limit(connection)
         dialects.choose_durability(connection, durable)
         if not connection.in_transaction():
             connection.begin()  # now: statements that go past SQLAlchemy do not begin by themselves

@@ -2,16 +2,17 @@
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
 import psycopg
 import pytest
-from sqlalchemy import make_url
+from sqlalchemy import Connection, Engine, make_url, text
 
+from archive.database import transaction
 from archive.database.engine import Database
 from scripts.postgresql_cluster import Cluster
-from tests.fix_database import _postgresql_database
+from tests.fix_database import Recorded, _postgresql_database
 from tests.fix_dcmtk import Dcmtk, Receiver
 from tests.fix_instances import encoded, instance
 from tests.fix_pgbouncer import PAGE, SERVER_CONNECTIONS, Pooler
@@ -20,6 +21,8 @@ from tests.wire.raw_messages import EXPLICIT, SECONDARY_CAPTURE, Proposed
 from tests.wire.raw_scu import RawScu
 from tests.wire.running import Archive
 from tests.wire.test_quota import send_at_once, written
+
+QueryRecorder = Callable[[Engine], AbstractContextManager[Recorded]]
 
 SENDERS = 6
 STUDY = f"StudyInstanceUID={instance().StudyInstanceUID}"
@@ -101,18 +104,35 @@ def test_commands_of_every_kind_work(service: Service, tmp_path: Path) -> None:
     service.run("db", "current")
 
 
-def test_limits_of_waiting_are_set_by_the_administrator(service: Service, pooler: Pooler, cluster: Cluster) -> None:
+def test_a_write_waits_within_limits_and_leaves_none_to_others(pooler: Pooler) -> None:
+    with closing(Database(pooler.url)) as database:
+        assert transaction.write(database, _limits) == ("1min", "30s")
+        with transaction.read(database) as connection:
+            assert _limits(connection) == ("0", "0")
+
+
+def test_limits_that_the_administrator_has_set_need_no_statement(
+    service: Service, pooler: Pooler, cluster: Cluster, query_recorder: QueryRecorder
+) -> None:
     before = service.run("db", "check")
-    database = make_url(pooler.url).database
+    name = make_url(pooler.url).database
     (documented,) = re.findall(r"^```sql\n(ALTER ROLE .*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
 
     with psycopg.connect(cluster.conninfo(), autocommit=True) as connection:
-        connection.execute(documented.replace("IN DATABASE archive", f"IN DATABASE {database}").encode())
-        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [database])
+        connection.execute(documented.replace("IN DATABASE archive", f"IN DATABASE {name}").encode())
+        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
 
-    assert "Sessions have no lock_timeout" in before
-    assert "Sessions have no idle_in_transaction_session_timeout" in before
-    assert "Sessions have no" not in service.run("db", "check")
+    assert "Each write sets lock_timeout" in before
+    assert "Each write sets idle_in_transaction_session_timeout" in before
+    assert "Each write sets" not in service.run("db", "check")
+    with closing(Database(pooler.url)) as database, query_recorder(database.engine) as recorded:
+        assert transaction.write(database, _limits) == ("1min", "30s")
+    assert len(recorded.statements) == 1
+
+
+def _limits(connection: Connection) -> tuple[str, str]:
+    idle, lock = (f"current_setting('{name}')" for name in ("idle_in_transaction_session_timeout", "lock_timeout"))
+    return tuple(connection.execute(text(f"SELECT {idle}, {lock}")).one())
 
 
 def test_an_address_that_asks_too_much_of_a_pooler_is_answered_with_what_to_add(pooler: Pooler, tmp_path: Path) -> None:

@@ -81,4 +81,8 @@ def check(loaded: Settings, as_json: bool) -> None:
         facts = {"database": str(database), "version": version, "schema": revision.head(), "is_usable": True}
         output.facts(facts, as_json=as_json)
     for name, limit in missing.items():
-        click.echo(f"Sessions have no {name}. Run in SQL: ALTER ROLE CURRENT_USER SET {name} = '{limit}'", err=True)
+        click.echo(
+            f"Each write sets {name}, which takes a trip to the database. To save it, run in SQL: "
+            f"ALTER ROLE CURRENT_USER SET {name} = '{limit}'",
+            err=True,
+        )

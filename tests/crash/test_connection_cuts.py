@@ -1,4 +1,4 @@
-"""The server cuts the connections of a pooler, in the middle of transactions: what was acknowledged is there."""
+"""The server cuts its connections in the middle of transactions: they are done again, and senders do not notice."""
 
 from collections.abc import Callable
 
@@ -13,13 +13,15 @@ from tests.wire.two_nodes import Nodes
 pytestmark = [pytest.mark.crash, pytest.mark.slow]
 
 CUTS = 10
+_CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
 STUDY = 1
 
 
+@pytest.mark.parametrize("is_pooled", [False, True], ids=["direct", "through pgbouncer"])
 def test_senders_do_not_notice_that_connections_to_the_server_are_cut(
-    start_nodes: Callable[..., Nodes], cluster: Cluster
+    start_nodes: Callable[..., Nodes], cluster: Cluster, is_pooled: bool
 ) -> None:
-    nodes = start_nodes(is_pooled=True)
+    nodes = start_nodes(is_pooled=is_pooled)
     name = make_url(nodes.one.service.url).database
     each = [Sender(node, nodes.one.title, n, STUDY) for n, node in enumerate((nodes.one, nodes.one, nodes.two), 1)]
 
@@ -27,6 +29,6 @@ def test_senders_do_not_notice_that_connections_to_the_server_are_cut(
         for _ in range(CUTS):
             enough = senders.acknowledged() + len(each)
             assert nodes.one.becomes_true(lambda enough=enough: senders.acknowledged() > enough)
-            connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+            connection.execute(_CUT, [name])
 
     nothing_is_lost(nodes.one, senders, at_least=CUTS)
