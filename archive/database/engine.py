@@ -4,13 +4,15 @@
 `prepared_statements=off` for a pooler in transaction mode (pgbouncer), which keeps no session state.
 """
 
+import select
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DisconnectionError, NoSuchModuleError, SQLAlchemyError
 
 from archive.database import dialects, pooler, sqlite
 from archive.database.checkpoints import Checkpoints
@@ -168,5 +170,21 @@ def _postgresql(url: URL) -> Engine:
     if prepared == "off":
         engine = _engine(url, connect_timeout=CONNECT_SECONDS, prepare_threshold=None, **alive)
         pooler.look_for_limits(engine)
-        return engine
-    return _engine(url, connect_timeout=CONNECT_SECONDS, options=SESSION_OPTIONS, **alive)
+    else:
+        engine = _engine(url, connect_timeout=CONNECT_SECONDS, options=SESSION_OPTIONS, **alive)
+    _replace_the_closed(engine)
+    return engine
+
+
+def _replace_the_closed(engine: Engine) -> None:
+    """Whoever takes a connection from the pool gets a new one where the server has closed it, as when it was restarted.
+
+    Nobody was asked anything, so what there is to read is the server's goodbye. To look takes no trip.
+    """
+
+    @event.listens_for(engine, "checkout")
+    def _look(connection: Any, _record: object, _proxy: object) -> None:
+        heard = select.poll()
+        heard.register(connection.fileno(), select.POLLIN)
+        if heard.poll(0):
+            raise DisconnectionError

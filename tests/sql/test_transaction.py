@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import Connection, event, func, insert, select
 from sqlalchemy.exc import OperationalError
@@ -52,6 +53,21 @@ def test_all_statements_of_a_reader_see_one_moment(database: Database) -> None:
         after = connection.scalars(everything).all()
 
     assert (before, after, held(database)) == ([], [], [1])
+
+
+def test_who_reads_after_the_server_has_closed_all_connections_gets_a_new_one(
+    database: Database, dialect: str, request: pytest.FixtureRequest
+) -> None:
+    if dialect == "sqlite":
+        pytest.skip("SQLite has no server")
+    name = database.url.database
+    transaction.write(database, put(1))
+    held(database)
+
+    with psycopg.connect(request.getfixturevalue("cluster").conninfo(), autocommit=True) as server:
+        server.execute("SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = %s", [name])
+
+    assert held(database) == [1]
 
 
 def test_a_reader_cannot_write_and_leaves_nothing_to_the_next_writer(database: Database, dialect: str) -> None:

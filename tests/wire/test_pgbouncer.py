@@ -88,7 +88,7 @@ def _server_connections(cluster: Cluster, pooler: Pooler) -> int:
 
 def test_commands_of_every_kind_work(service: Service, tmp_path: Path) -> None:
     files = written(tmp_path / "files", instance(study=1), instance(study=2), instance(study=3))
-    service.run("area", "add", "EXTRA", "areas/EXTRA", "--max-studies", 2, "--on-full", "evict")
+    service.run("area", "add", "EXTRA", tmp_path / "extra", "--max-studies", 2, "--on-full", "evict")
     service.run("ae", "add", "EXTRA", "--area", "EXTRA", "--access", "rw")
     service.run("group", "add", "SCANNERS")
     service.run("peer", "add", "CT1", "--title", "CT", "--host", "10.1.2.3", "--port", 104, "--group", "SCANNERS")
@@ -120,7 +120,7 @@ def test_limits_that_the_administrator_has_set_need_no_statement(
 
     with psycopg.connect(cluster.conninfo(), autocommit=True) as connection:
         connection.execute(documented.replace("IN DATABASE archive", f"IN DATABASE {name}").encode())
-        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+        connection.execute("SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = %s", [name])
 
     assert "Each write sets lock_timeout" in before
     assert "Each write sets idle_in_transaction_session_timeout" in before
