@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from sqlalchemy import Connection, event, func, insert, select
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InternalError, OperationalError
 
 from archive.database import dialects, sqlite, transaction
 from archive.database.engine import Database
@@ -137,6 +137,19 @@ def test_work_that_collided_runs_again(database: Database, dialect: str) -> None
 
     assert transaction.write(database, work) == 3
     assert held(database) == [2]
+
+
+def test_work_whose_commit_the_server_answered_in_the_moment_of_its_end_runs_again(database: Database) -> None:
+    tries: list[int] = []
+
+    def work(connection: Connection) -> int:
+        tries.append(put(len(tries))(connection))
+        if len(tries) == 1:
+            raise InternalError("", {}, psycopg.InternalError("received 2 results from command 'COMMIT'"))
+        return len(tries)
+
+    assert transaction.write(database, work) == 2
+    assert held(database) == [1]
 
 
 def test_work_that_collides_for_ever_is_given_up(database: Database) -> None:
