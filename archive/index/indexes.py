@@ -37,6 +37,19 @@ def _trigrams(name: str, column: Column[Any]) -> None:
     event.listen(of_table, "before_drop", drop.execute_if(dialect="sqlite"))
 
 
+def _leave_room(table: Table, fill_percent: int) -> None:
+    """Rows that stores change leave room in their page for the next version, which then needs no index entries (HOT).
+
+    Without it a new row goes where some old page has room for just that row, and each change of it goes elsewhere.
+    """
+    statement = DDL(f"ALTER TABLE {table.name} SET (fillfactor = {fill_percent})")
+    event.listen(table, "after_create", statement.execute_if(dialect="postgresql"))
+
+
+# Each store counts in its series; its study's lists grow with a new modality or SOP Class.
+_leave_room(series, 85)
+_leave_room(studies, 90)
+
 # C-FIND by PatientID, with any issuer.
 Index(None, patients.c.area_pk, patients.c.patient_id)
 # C-FIND by PatientName, whole or by prefix; the other two groups are rare, so their indexes hold only who has them.

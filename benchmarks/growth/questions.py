@@ -189,7 +189,7 @@ def questions(folder: Path) -> list[Question]:
             "C-FIND PatientName, whole", "ms", _studies(f"PatientName={made_rows.probe_name(7)}", repeats=300), point
         ),
         Question("C-FIND PatientName=quexqua07*", "ms", _studies("PatientName=quexqua07*", repeats=100), point),
-        Question("C-FIND PatientName=*xqua07*", "ms", _studies("PatientName=*xqua07*", repeats=50), point),
+        Question("C-FIND PatientName=*xqua07*", "ms", _studies("PatientName=*xqua07*", repeats=50)),
         Question(f"C-FIND PatientName=*{_LETTERS}*", "ms", _studies(f"PatientName=*{_LETTERS}*", repeats=3)),
         Question("C-FIND StudyDescription=*tiquex 7", "ms", _studies("StudyDescription=*tiquex 7", repeats=50), point),
         Question("C-FIND PatientID=*00007", "ms", _studies("PatientID=*00007", repeats=5)),

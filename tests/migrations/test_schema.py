@@ -23,6 +23,8 @@ _POSTGRESQL = (
     """SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid)
          FROM pg_constraint WHERE connamespace = 'public'::regnamespace""",
     "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
+    """SELECT relname, reloptions::text FROM pg_class
+         WHERE relnamespace = 'public'::regnamespace AND reloptions IS NOT NULL""",
     "SELECT viewname, definition FROM pg_views WHERE schemaname = 'public'",
 )
 _SQLITE = "SELECT tbl_name, type, name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'"
