@@ -19,7 +19,7 @@ from scripts.postgresql_cluster import Cluster, owner
 PAGE = Path(__file__).parents[1] / "docs/how-to/several-nodes.md"
 PROGRAM = Path("/usr/sbin/pgbouncer")
 # Fewer than one service opens by itself.
-SERVER_CONNECTIONS = 2
+_SERVER_CONNECTIONS = 2
 _PASSWORD = "letters1and2digits"
 
 
@@ -98,7 +98,7 @@ def start_pooler(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[C
         pytest.fail(f"{PROGRAM} is missing; on Debian and Ubuntu: apt-get install pgbouncer", pytrace=False)
     started: list[Pooler] = []
 
-    def start(url: str, *, server_connections: int = SERVER_CONNECTIONS) -> Pooler:
+    def start(url: str, *, server_connections: int = _SERVER_CONNECTIONS) -> Pooler:
         started.append(Pooler(cluster, make_url(url).database or "", server_connections))
         return started[-1]
 

@@ -1,4 +1,4 @@
-"""The archive behind pgbouncer in transaction mode, with fewer connections to the server than it opens by itself."""
+"""The archive behind pgbouncer in transaction mode, with one connection to the server: who has it waits for none else."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from scripts.postgresql_cluster import Cluster
 from tests.fix_database import Recorded, _postgresql_database
 from tests.fix_dcmtk import Dcmtk, Receiver
 from tests.fix_instances import encoded, instance
-from tests.fix_pgbouncer import PAGE, SERVER_CONNECTIONS, Pooler
+from tests.fix_pgbouncer import PAGE, Pooler
 from tests.fix_service import Service
 from tests.wire.raw_messages import EXPLICIT, SECONDARY_CAPTURE, Proposed
 from tests.wire.raw_scu import RawScu
@@ -32,7 +32,7 @@ STUDY = f"StudyInstanceUID={instance().StudyInstanceUID}"
 def pooler(cluster: Cluster, start_pooler: Callable[..., Pooler]) -> Iterator[Pooler]:
     """In front of an empty database."""
     with _postgresql_database(cluster, "template0") as url:
-        yield start_pooler(url)
+        yield start_pooler(url, server_connections=1)
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def service(pooler: Pooler, tmp_path: Path, request: pytest.FixtureRequest) -> I
 
 
 @pytest.mark.slow
-def test_more_clients_than_connections_store_find_move_and_get(
+def test_many_clients_store_find_move_and_get(
     service: Service, pooler: Pooler, cluster: Cluster, dcmtk: Dcmtk, storescp: Receiver, tmp_path: Path
 ) -> None:
     service.start()
@@ -73,7 +73,7 @@ def test_more_clients_than_connections_store_find_move_and_get(
         archive = Archive(service, database)
         assert archive.counters("ARCHIVE")[:3] == (1, 1, number)
         assert len(archive.files("ARCHIVE")) == number
-    assert 0 < _server_connections(cluster, pooler) <= SERVER_CONNECTIONS
+    assert _server_connections(cluster, pooler) == 1
     service.run("check", "verify", "--checksums")
     service.run("check", "reconcile", "--older-than", "0")
 
