@@ -1,4 +1,4 @@
-"""The archive behind pgbouncer in transaction mode, with one connection to the server: who has it waits for none else."""
+"""The archive behind pgbouncer in transaction mode, with one connection to the server for everybody."""
 
 import re
 from collections.abc import Callable, Iterator
