@@ -13,6 +13,7 @@ from contextlib import closing
 from typing import Any
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from archive.database.sqlite import WriterQueue
 from archive.errors import DatabaseFailed
@@ -49,15 +50,20 @@ class Checkpoints:
         self._thread.join()
 
     def _run(self) -> None:
-        while self._due.wait() and not self._is_closed:
-            self._due.clear()
+        while self._is_due():
             try:
                 with closing(self._engine.raw_connection()) as connection:
                     if _carried_over(connection):
                         with self._writers.turn():
                             _carried_over(connection)
-            except (sqlite3.Error, DatabaseFailed) as error:
+            except (sqlite3.Error, SQLAlchemyError, OSError, DatabaseFailed) as error:
                 log.warning("the log of the database was not carried over, and will be later: %s", error)
+
+    def _is_due(self) -> bool:
+        """Wait until there is something to do; False if that is to end."""
+        self._due.wait()
+        self._due.clear()  # before the look: who closes sets it after
+        return not self._is_closed
 
 
 def _carried_over(connection: Any) -> bool:

@@ -5,6 +5,7 @@
 """
 
 import select
+import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -80,21 +81,21 @@ class Database:
                 self._writer = sqlite.writer(self.engine)
             try:
                 yield self._writer
-                if self._checkpoints is not None:
-                    self._checkpoints.count()
-            except BaseException:
+            finally:
                 self._roll_back()
-                raise
+            if self._checkpoints is not None:
+                self._checkpoints.count()
 
     def _roll_back(self) -> None:
-        """In a writer's turn: undo what it did; a connection that cannot do that is given up."""
-        assert self._writer is not None
+        """At the end of a writer's turn: undo what is not committed; a connection that cannot do that is given up."""
+        writer = self._writer
+        assert writer is not None
         try:
-            self._writer.rollback()
-        except SQLAlchemyError:
-            self._writer.invalidate()
-            self._writer.close()
+            sqlite.roll_back(writer)
+        except (SQLAlchemyError, sqlite3.Error):
             self._writer = None
+            writer.invalidate()
+            writer.close()
 
     def prepare_for_writers(self) -> None:
         """Spend now, and from now on beside them, what would make write transactions of a service slower than others.
@@ -118,9 +119,10 @@ class Database:
         if self._checkpoints is not None:
             self._checkpoints.close()
             self._checkpoints = None
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+        if self.writers is not None and self._writer is not None:
+            with self.writers.turn():  # whoever writes now would take what we roll back for committed
+                self._writer.close()
+                self._writer = None
         self.engine.dispose()
         if self.writers is not None:
             self.writers.close()

@@ -107,6 +107,17 @@ def writer(engine: Engine) -> Connection:
     return connection
 
 
+def roll_back(connection: Connection) -> None:
+    """Undo what is not committed.
+
+    SQLite may keep a transaction open whose COMMIT failed, while SQLAlchemy takes it for ended and does not tell it.
+    """
+    connection.rollback()
+    driver: Any = connection.connection.dbapi_connection
+    if driver.in_transaction:
+        driver.rollback()
+
+
 def grow_log(database: Path) -> None:
     """Make the file of SQLite's log as long as it gets between checkpoints; inside a write transaction, so that nobody
     else writes there.

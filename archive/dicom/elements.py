@@ -8,7 +8,6 @@ import functools
 import struct
 from array import array
 
-from archive.dicom import further_dictionary
 from archive.dicom.attributes import ATTRIBUTES
 
 UNDEFINED_LENGTH = 0xFFFFFFFF
@@ -110,6 +109,8 @@ def _looked_up_vr(tag: int) -> str:
     try:
         vr = dictionary_VR(tag)
     except KeyError:
+        from archive.dicom import further_dictionary  # which takes its VRs from us
+
         found = further_dictionary.entry(tag)
         return found.vr if found else "UN"
     return "UN" if vr == "NONE" else vr

@@ -14,11 +14,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from archive.dicom.elements import LONG_VRS, SHORT_VRS
+
+# DCMTK's own has half a million; a file of another kind is not to fill the memory.
+MAX_FILE_BYTES = 16 << 20
+
 _NUMBERS = r"([0-9A-Fa-f]{1,4})(?:-(?:([oOuU])-)?([0-9A-Fa-f]{1,4}))?"
 _TAG = re.compile(rf'\(\s*{_NUMBERS}\s*,\s*(?:"([^"]*)"\s*,\s*)?{_NUMBERS}\s*\)')
 # What DCMTK calls VRs that the dictionary leaves open, or that are none.
 _VRS = {"ox": "OB or OW", "xs": "US or SS", "lt": "US or OW", "px": "OB or OW", "up": "UL", "na": "UN"}
-_VR = re.compile("[A-Z]{2}")
+_KNOWN_VRS = SHORT_VRS | LONG_VRS | set(_VRS.values())
 _STEPS = {"": 2, "o": 2, "u": 1}
 
 
@@ -62,7 +67,7 @@ class Dictionary:
         tag, vr, name, *_ = [*(each.strip() for each in line.split("\t")), "", ""]
         found = _TAG.fullmatch(tag)
         vr = _VRS.get(vr, vr)
-        if found is None or not name or not all(map(_VR.fullmatch, vr.split(" or "))):
+        if found is None or not name or vr not in _KNOWN_VRS:
             return False
         entry, creator = Entry(name, vr), found[4] or ""
         groups, elements = _numbers(found[1], found[2], found[3]), _numbers(found[5], found[6], found[7])
@@ -144,7 +149,7 @@ def _dictionary() -> Dictionary:
         _used.read = Dictionary()
         for file in _used.files:
             try:
-                text = file.read_text(encoding="utf-8", errors="replace")
+                text = _content(file)
             except (OSError, ValueError) as error:
                 reason = error.strerror if isinstance(error, OSError) else error
                 _used.say(f"cannot read data dictionary {file}: {reason}")
@@ -154,3 +159,12 @@ def _dictionary() -> Dictionary:
                 shown = ", ".join(map(str, lines[:5])) + (", ..." if len(lines) > 5 else "")
                 _used.say(f"data dictionary {file}: {len(lines)} lines are not understood ({shown})")
     return _used.read
+
+
+def _content(file: Path) -> str:
+    """What a file says; raises OSError, or ValueError where that is too much for a dictionary."""
+    with file.open("rb") as opened:
+        content = opened.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
+        raise ValueError(f"it has more than {MAX_FILE_BYTES >> 20} MiB")
+    return content.decode("utf-8", errors="replace")

@@ -53,17 +53,12 @@ def strength(key: Key, today: date) -> Strength:
     return Strength.LISTED if keyword == "ModalitiesInStudy" else Strength.NONE
 
 
-def leading_keys(query: Query) -> tuple[bool, ...]:
-    """Of each key of the query, whether it leads today."""
-    today = datetime.now(UTC).date()
-    return tuple(leads(query, key, today) for key in query.keys)
-
-
-def leads(query: Query, key: Key, today: date) -> bool:
-    """Whether no other key of the query is stronger."""
-    others = [strength(each, today) for each in query.keys if each is not key]
-    others += [_between(moments, today) for moments in query.date_time_ranges]
-    return strength(key, today) >= max(others, default=Strength.NONE)
+def leading_keys(query: Query, today: date | None = None) -> tuple[bool, ...]:
+    """Of each key of the query, whether it leads today: no other is stronger."""
+    today = today or datetime.now(UTC).date()
+    strengths = [strength(key, today) for key in query.keys]
+    strongest = max([*strengths, *(_between(each, today) for each in query.date_time_ranges)], default=Strength.NONE)
+    return tuple(each is strongest for each in strengths)
 
 
 def _of_days(condition: Condition, today: date) -> Strength:

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from pathlib import Path
 
@@ -111,6 +111,51 @@ def test_the_writer_of_sqlite_keeps_its_large_cache_and_readers_have_small_ones(
 
     assert writer == sqlite.WRITER_CACHE_KIBIBYTES
     assert readers == [sqlite.CACHE_KIBIBYTES] * 2
+
+
+def test_a_commit_that_failed_leaves_nothing_to_the_next_writer(database: Database) -> None:
+    def break_a_promise(connection: Connection) -> None:
+        promise = "CREATE TABLE promises (number INT REFERENCES kept DEFERRABLE INITIALLY DEFERRED)"
+        for statement in ("CREATE TABLE kept (number INT PRIMARY KEY)", promise, "INSERT INTO promises VALUES (1)"):
+            connection.exec_driver_sql(statement)
+
+    with pytest.raises(DatabaseFailed, match="(?i)foreign key"):
+        transaction.write(database, break_a_promise)
+
+    assert transaction.write(database, put(1)) == 1
+    assert held(database) == [1]
+
+
+def test_what_was_not_committed_in_a_turn_is_not_the_next_writers(database: Database) -> None:
+    with database.writing() as connection:
+        put(1)(connection)
+
+    transaction.write(database, put(2))
+
+    assert held(database) == [2]
+
+
+def test_a_database_of_sqlite_closes_after_what_is_being_written(tmp_path: Path) -> None:
+    has_put, may_end = threading.Event(), threading.Event()
+
+    def work(connection: Connection) -> int:
+        connection.exec_driver_sql("INSERT INTO kept VALUES (1)")
+        has_put.set()
+        assert may_end.wait(30)
+        return 1
+
+    with closing(Database(f"sqlite:///{tmp_path / 'archive.db'}")) as database, ThreadPoolExecutor(2) as threads:
+        transaction.write(database, lambda connection: connection.exec_driver_sql("CREATE TABLE kept (number INT)"))
+        written = threads.submit(transaction.write, database, work)
+        assert has_put.wait(30)
+        closed = threads.submit(database.close)
+        wait([closed], 0.2)  # it gets as far as it can
+        may_end.set()
+        assert written.result(30) == 1
+        closed.result(30)
+
+        with transaction.read(database) as connection:
+            assert connection.exec_driver_sql("SELECT number FROM kept").scalars().all() == [1]
 
 
 def test_an_error_of_the_database_is_told_as_ours(database: Database) -> None:

@@ -61,6 +61,8 @@ def test_a_name_leads_to_its_tag_where_the_line_says_all_of_it() -> None:
         "nonsense",
         "(0029,1008)\tCS",
         "(0029,1008)\tC\tName",
+        "(0029,1008)\tQQ\tName",
+        "(0029,1008)\tCS or QQ\tName",
         "(0029)\tCS\tName",
         "(0029,1008) CS Name",
         '(0029,"X)\tCS\tN',
@@ -86,6 +88,20 @@ def test_files_are_told_of_once_and_what_can_be_read_of_them_counts(tmp_path: Pa
 
     assert [str(missing) in said[0], "1 lines are not understood (3)" in said[1], len(said)] == [True, True, 2]
     assert further_dictionary.entry(0x00530099) is None
+
+
+def test_a_file_that_is_no_dictionary_by_its_size_is_not_read(tmp_path: Path) -> None:
+    huge = tmp_path / "huge.dic"
+    with huge.open("wb") as file:
+        file.truncate(further_dictionary.MAX_FILE_BYTES + 1)
+    said: list[str] = []
+    further_dictionary.use([huge], said.append)
+    try:
+        assert further_dictionary.tag_of("Own") is None
+    finally:
+        further_dictionary.use([], said.append)
+
+    assert said == [f"cannot read data dictionary {huge}: it has more than 16 MiB"]
 
 
 def test_all_lines_of_dcmtks_own_files_are_understood() -> None:

@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from archive.dicom.attributes import BY_KEYWORD, Level
-from archive.index.leading import Strength, leads, strength
+from archive.index.leading import Strength, leading_keys, strength
 from archive.query.conditions import condition
 from archive.query.model import Key, Model, Options, Query
 
@@ -60,4 +60,5 @@ def test_the_strongest_key_leads(values: dict[str, str], leading: list[str]) -> 
     keys = tuple(key(keyword, value) for keyword, value in values.items())
     query = Query(Model.STUDY_ROOT, Level.STUDY, keys)
 
-    assert [each.attribute.keyword for each in keys if leads(query, each, TODAY)] == leading
+    found = zip(keys, leading_keys(query, TODAY), strict=True)
+    assert [each.attribute.keyword for each, leads in found if leads] == leading
