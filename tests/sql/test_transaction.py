@@ -119,7 +119,7 @@ def test_a_commit_that_failed_leaves_nothing_to_the_next_writer(database: Databa
         for statement in ("CREATE TABLE kept (number INT PRIMARY KEY)", promise, "INSERT INTO promises VALUES (1)"):
             connection.exec_driver_sql(statement)
 
-    with pytest.raises(DatabaseFailed, match="(?i)foreign key"):
+    with pytest.raises(DatabaseFailed, match=r"(?i)foreign key"):
         transaction.write(database, break_a_promise)
 
     assert transaction.write(database, put(1)) == 1
