@@ -82,7 +82,7 @@ def test_who_closes_while_the_thread_wakes_up_is_not_overlooked(database: Databa
         assert may_go_on.wait(30)
         clear()
 
-    due.clear = clear_late  # type: ignore[method-assign]
+    due.clear = clear_late
     due.set()
     assert is_waking.wait(30)
     checkpoints._is_closed = True
