@@ -71,7 +71,7 @@ $(VENV)/.installed-dev: $(VENV)/.made pyproject.toml
 
 .PHONY: debian-test debian-bench
 debian-test:
-	@scripts/install-debian-packages dcmtk postgresql sqlite3
+	@scripts/install-debian-packages dcmtk postgresql pgbouncer sqlite3
 
 debian-bench:
 	@scripts/install-debian-packages dcmtk postgresql orthanc orthanc-postgresql

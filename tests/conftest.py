@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, settings
 
 pytest_plugins = (
     "tests.fix_database",
+    "tests.fix_pgbouncer",
     "tests.fix_instances",
     "tests.fix_dcmtk",
     "tests.fix_service",

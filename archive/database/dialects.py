@@ -41,6 +41,10 @@ SUPPORTED = (SQLITE, POSTGRESQL)
 # admin_shutdown, crash_shutdown, cannot_connect_now. Class 08: the connection.
 RETRYABLE_SQLSTATES = frozenset({"40001", "40P01", "23503", "57P01", "57P02", "57P03"})
 
+# psycopg's words where the server ended in the moment of its answer to BEGIN or COMMIT: "received 2 results from
+# command". Of a COMMIT it is not known then whether it was, as when the connection is lost.
+_ANSWER_AND_GOODBYE = " results from command "
+
 # One key for all archives of a database: "PACS" in ASCII. Transaction-scoped, so that pgbouncer may sit in between.
 MIGRATION_LOCK_KEY = 0x50414353
 
@@ -222,7 +226,7 @@ def is_retryable(error: DBAPIError) -> bool:
     if error.connection_invalidated:
         return True
     sqlstate = getattr(error.orig, "sqlstate", None) or ""
-    if sqlstate in RETRYABLE_SQLSTATES or sqlstate.startswith("08"):
+    if sqlstate in RETRYABLE_SQLSTATES or sqlstate.startswith("08") or _ANSWER_AND_GOODBYE in str(error.orig):
         return True
     return getattr(error.orig, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
 

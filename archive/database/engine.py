@@ -4,16 +4,18 @@
 `prepared_statements=off` for a pooler in transaction mode (pgbouncer), which keeps no session state.
 """
 
+import select
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DisconnectionError, NoSuchModuleError, SQLAlchemyError
 
-from archive.database import dialects, sqlite
+from archive.database import dialects, pooler, sqlite
 from archive.database.checkpoints import Checkpoints
 from archive.errors import DatabaseFailed, Misconfigured
 
@@ -32,8 +34,7 @@ ALIVE: Mapping[str, int] = {
     "keepalives_count": 4,
     "tcp_user_timeout": 30_000,  # milliseconds
 }
-# A session that died in the middle of a transaction must not keep its locks.
-SESSION_OPTIONS = "-c idle_in_transaction_session_timeout=60s -c lock_timeout=30s"
+SESSION_OPTIONS = " ".join(f"-c {name}={limit}" for name, limit in pooler.SESSION_LIMITS.items())
 
 
 class Database:
@@ -167,7 +168,27 @@ def _postgresql(url: URL) -> Engine:
         raise Misconfigured("PostgreSQL needs psycopg: pip install 'pacs-archive[postgres]'") from error
     alive = {name: value for name, value in ALIVE.items() if name not in url.query}
     prepared = url.query.get("prepared_statements", "on")
+    if prepared not in ("on", "off"):
+        raise Misconfigured("prepared_statements of the database's address is on or off")
     url = url.difference_update_query(["prepared_statements"])
     if prepared == "off":
-        return _engine(url, connect_timeout=CONNECT_SECONDS, prepare_threshold=None, **alive)
-    return _engine(url, connect_timeout=CONNECT_SECONDS, options=SESSION_OPTIONS, **alive)
+        engine = _engine(url, connect_timeout=CONNECT_SECONDS, prepare_threshold=None, **alive)
+        pooler.look_for_limits(engine)
+    else:
+        engine = _engine(url, connect_timeout=CONNECT_SECONDS, options=SESSION_OPTIONS, **alive)
+    _replace_the_closed(engine)
+    return engine
+
+
+def _replace_the_closed(engine: Engine) -> None:
+    """Whoever takes a connection from the pool gets a new one where the server has closed it, as when it was restarted.
+
+    Nobody was asked anything, so what there is to read is the server's goodbye. To look takes no trip.
+    """
+
+    @event.listens_for(engine, "checkout")
+    def _look(connection: Any, _record: object, _proxy: object) -> None:
+        heard = select.poll()
+        heard.register(connection.fileno(), select.POLLIN)
+        if heard.poll(0):
+            raise DisconnectionError

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from archive.database import dialects
+from archive.database import dialects, pooler
 from archive.database.engine import Database
 from archive.errors import DatabaseFailed
 
@@ -54,6 +54,7 @@ def write(database: Database, work: Callable[[Connection], T], *, durable: bool 
 
 def _once(database: Database, work: Callable[[Connection], T], durable: bool) -> T:
     with database.writing() as connection:
+        pooler.limit(connection)
         dialects.choose_durability(connection, durable)
         if not connection.in_transaction():
             connection.begin()  # now: statements that go past SQLAlchemy do not begin by themselves
@@ -64,7 +65,7 @@ def _once(database: Database, work: Callable[[Connection], T], durable: bool) ->
 
 def _failed(error: SQLAlchemyError) -> DatabaseFailed:
     reason = str(getattr(error, "orig", None) or error).strip()
-    return DatabaseFailed(reason=reason.splitlines()[0] if reason else type(error).__name__)
+    return DatabaseFailed(pooler.advice(error), reason=reason.splitlines()[0] if reason else type(error).__name__)
 
 
 class _Job(Generic[T, C]):

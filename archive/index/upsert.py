@@ -8,7 +8,7 @@ Row locks are taken in one order: the study's usage, the series, the instance, t
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Table, bindparam, insert, select, update
 
@@ -273,28 +273,31 @@ def _list_sop_classes(connection: Connection, parents: Parents, held: str | None
 
 
 def _found_or_made(connection: Connection, area_pk: int, record: Record, change: UsageChange) -> Parents | None:
-    """Find the parents or make them; None if the study was removed in between."""
-    study_pk, parents = _found(connection, area_pk, record)
+    """Find the parents or make them; None if somebody else took away, or made, one of them in between."""
+    study, parents = _found(connection, area_pk, record)
     if parents is not None:
         return parents
-    if study_pk is None:
-        _make_study(connection, area_pk, record, change)
-        study_pk, _ = _found(connection, area_pk, record)
-        if study_pk is None:
-            return None
-    _make_series(connection, area_pk, study_pk, record, change)
-    return _found(connection, area_pk, record)[1]
+    study = study or _make_study(connection, area_pk, record, change)
+    return None if study is None else _make_series(connection, area_pk, study, record, change)
 
 
-def _found(connection: Connection, area_pk: int, record: Record) -> tuple[int | None, Parents | None]:
-    """The key of the study, and the parents if the series is there too."""
+class _Study(NamedTuple):
+    """A study that is there."""
+
+    pk: int
+    fingerprint: bytes
+
+
+def _found(connection: Connection, area_pk: int, record: Record) -> tuple[_Study | None, Parents | None]:
+    """The study, and the parents if the series is there too."""
     header = record.header
     keys = {"area": area_pk, "study_uid": header.study_instance_uid, "series_uid": header.series_instance_uid}
     rows_found = _find_parents.run(connection, keys).rows
     if not rows_found:
         return None, None
     study_pk, of_study, series_pk, of_series, modality = rows_found[0]
-    return study_pk, None if series_pk is None else Parents(study_pk, series_pk, of_study, of_series, modality)
+    parents = None if series_pk is None else Parents(study_pk, series_pk, of_study, of_series, modality)
+    return _Study(study_pk, of_study), parents
 
 
 def _made(outcome: Outcome) -> int | None:
@@ -302,38 +305,50 @@ def _made(outcome: Outcome) -> int | None:
     return outcome.rows[0][0] if outcome.rows else None
 
 
-def _make_study(connection: Connection, area_pk: int, record: Record, change: UsageChange) -> None:
-    """Insert the patient and the study unless they are there; neither, if the patient was removed in between."""
+def _make_study(connection: Connection, area_pk: int, record: Record, change: UsageChange) -> _Study | None:
+    """Insert the study, and its patient unless that is there.
+
+    None if somebody else made the one, or removed the other, in between.
+    """
     common = {"area_pk": area_pk, "created_at": record.received_at}
     values = rows.patient_values(record.header) | common
     patient_pk = made_patient_pk = _made(_insert_patient.run(connection, values))
     if patient_pk is None:
         found = _find_patient.run(connection, {"area": area_pk, "key": values["patient_key"]}).rows
         if not found:
-            return
+            return None
         patient_pk = found[0][0]
     values = rows.study_values(record) | common | {"patient_pk": patient_pk}
     study_pk = _made(_insert_study.run(connection, values))
     if study_pk is None:  # somebody else was first, perhaps with another patient
         remove.drop_patient_if_empty(connection, patient_pk)
-        return
+        return None
     change.number_of_studies += 1
     _insert_study_usage.run(connection, {"of_study": study_pk, "of_area": area_pk, "now": record.received_at})
     if made_patient_pk is None:
         note_patient(connection, area_pk, record, patient_pk)
+    return _Study(study_pk, record.study_fingerprint)
 
 
-def _make_series(connection: Connection, area_pk: int, study_pk: int, record: Record, change: UsageChange) -> None:
-    """Insert the series unless it is there; the study's usage row is locked first, so one at a time per study."""
+def _make_series(
+    connection: Connection, area_pk: int, study: _Study, record: Record, change: UsageChange
+) -> Parents | None:
+    """Insert the series; None if it was made, or the study removed, in between.
+
+    The study's usage row is locked first, so that it is one at a time for a study.
+    """
+    study_pk = study.pk
     if _count_series_in_study.run(connection, {"pk": study_pk, "added": 1}).rowcount == 0:
-        return
+        return None
     of_study = {"area_pk": area_pk, "study_pk": study_pk, "created_at": record.received_at}
-    series_pk = _made(_insert_series.run(connection, rows.series_values(record) | of_study))
+    values = rows.series_values(record) | of_study
+    series_pk = _made(_insert_series.run(connection, values))
     if series_pk is None:  # somebody else was first
         _count_series_in_study.run(connection, {"pk": study_pk, "added": -1})
-        return
+        return None
     change.number_of_series += 1
     requests = rows.request_values(record.header)
     if requests:
         connection.execute(insert(series_requests), [request | {"series_pk": series_pk} for request in requests])
     usage.summarize_study(connection, study_pk)
+    return Parents(study_pk, series_pk, study.fingerprint, record.series_fingerprint, values["modality"])

@@ -17,6 +17,7 @@ import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from archive.errors import Misconfigured
 from archive.registry import names
@@ -27,6 +28,9 @@ ALL, LOCAL, KNOWN, UNKNOWN, PARANOID = _WORDS = ("ALL", "LOCAL", "KNOWN", "UNKNO
 _NETWORK = re.compile(r"\[?([0-9A-Fa-f:.]+)\]?(?:/([0-9.]+))?")
 _PREFIX = re.compile(r"(?:[0-9]{1,3}\.){1,3}")
 _WILD_CARDS = re.compile(r"[A-Za-z0-9_.*?:-]{1,253}")
+
+# What was parsed before, of addresses that peers come from and networks that rules name.
+MOST_REMEMBERED = 4096
 
 # The addresses of a host name, as text; empty where it is unknown.
 Addresses = Callable[[str], frozenset[str]]
@@ -162,12 +166,20 @@ def _matches(pattern: str, address: str, addresses_of: Addresses, name_of: NameO
 def is_in(network: str, address: str, addresses_of: Addresses) -> bool:
     """Whether the address lies in a network, is an address, or is one of a host name's."""
     where = plain(address)
+    lies_in = _lies_in(network, where)
+    return where in {plain(known) for known in addresses_of(network)} if lies_in is None else lies_in
+
+
+@lru_cache(maxsize=MOST_REMEMBERED)
+def _lies_in(network: str, address: str) -> bool | None:
+    """Whether the address lies in the network; None if one of them is none."""
     try:
-        return ipaddress.ip_address(where) in ipaddress.ip_network(network, strict=False)
+        return ipaddress.ip_address(address) in ipaddress.ip_network(network, strict=False)
     except ValueError:
-        return where in {plain(known) for known in addresses_of(network)}
+        return None
 
 
+@lru_cache(maxsize=MOST_REMEMBERED)
 def plain(address: str) -> str:
     """An address without its zone, and an IPv4 address that came in IPv6 clothes as IPv4."""
     try:

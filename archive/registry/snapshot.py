@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, Table, select
 
 from archive.database import transaction
 from archive.database.engine import Database
+from archive.database.prepared import Prepared
 from archive.dicom.normal import EncodingOptions, GroupLengths, SequenceLengths
 from archive.errors import Misconfigured
 from archive.registry import answering, networks, profile_rows, tables
@@ -44,8 +45,13 @@ QUOTA_COLUMNS = tuple(
 )
 
 
+_revision = Prepared(lambda _: select(tables.registry_revision.c.revision))
+
+
 def read_revision(connection: Connection) -> int:
-    return connection.scalar(select(tables.registry_revision.c.revision)) or 0
+    """Which registry this is: every change makes it another."""
+    rows = _revision.run(connection, {}).rows
+    return rows[0][0] if rows else 0
 
 
 def is_founded(connection: Connection) -> bool:

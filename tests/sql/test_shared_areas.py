@@ -30,6 +30,7 @@ from tests.sql.fix_holdings import MOMENT, Shelf
 SENDERS = 8
 WAIT_SECONDS = 60.0
 FAR = 10**12
+USUAL_STORE = "WITH counted_in_study"
 SHARE, WHOLE = "pg_advisory_xact_lock_shared", "SELECT pg_advisory_xact_lock("
 
 QUOTAS = [
@@ -131,7 +132,7 @@ def test_stores_into_studies_that_are_there_do_not_wait_for_each_other(founded, 
         _send(second, area, _small(study=2, number=2))
         ended.append(True)
 
-    _once_before(first_database, "INSERT INTO instances", go_on_meanwhile)
+    _once_before(first_database, USUAL_STORE, go_on_meanwhile)
     _send(first, area, _small(study=1, number=2))
 
     assert ended == [True]
@@ -145,7 +146,7 @@ def test_a_store_that_makes_a_study_waits_for_those_that_do_not(founded: Founded
     area = _limit(founded, max_studies=2, on_full="evict")
     _send(first, area, _small(study=1), _small(study=2))
     is_in, may_end = threading.Event(), threading.Event()
-    _once_before(first_database, "INSERT INTO instances", lambda: (is_in.set(), may_end.wait(WAIT_SECONDS)))
+    _once_before(first_database, USUAL_STORE, lambda: (is_in.set(), may_end.wait(WAIT_SECONDS)))
 
     with ThreadPoolExecutor(2) as pool:
         touching = pool.submit(_send, first, area, _small(study=1, number=2))

@@ -6,9 +6,10 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import Connection, event, func, insert, select
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InternalError, OperationalError
 
 from archive.database import dialects, sqlite, transaction
 from archive.database.engine import Database
@@ -52,6 +53,21 @@ def test_all_statements_of_a_reader_see_one_moment(database: Database) -> None:
         after = connection.scalars(everything).all()
 
     assert (before, after, held(database)) == ([], [], [1])
+
+
+def test_who_reads_after_the_server_has_closed_all_connections_gets_a_new_one(
+    database: Database, dialect: str, request: pytest.FixtureRequest
+) -> None:
+    if dialect == "sqlite":
+        pytest.skip("SQLite has no server")
+    name = database.url.database
+    transaction.write(database, put(1))
+    held(database)
+
+    with psycopg.connect(request.getfixturevalue("cluster").conninfo(), autocommit=True) as server:
+        server.execute("SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = %s", [name])
+
+    assert held(database) == [1]
 
 
 def test_a_reader_cannot_write_and_leaves_nothing_to_the_next_writer(database: Database, dialect: str) -> None:
@@ -166,6 +182,19 @@ def test_work_that_collided_runs_again(database: Database, dialect: str) -> None
 
     assert transaction.write(database, work) == 3
     assert held(database) == [2]
+
+
+def test_work_whose_commit_the_server_answered_in_the_moment_of_its_end_runs_again(database: Database) -> None:
+    tries: list[int] = []
+
+    def work(connection: Connection) -> int:
+        tries.append(put(len(tries))(connection))
+        if len(tries) == 1:
+            raise InternalError("", {}, psycopg.InternalError("received 2 results from command 'COMMIT'"))
+        return len(tries)
+
+    assert transaction.write(database, work) == 2
+    assert held(database) == [1]
 
 
 def test_work_that_collides_for_ever_is_given_up(database: Database) -> None:

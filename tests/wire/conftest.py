@@ -9,8 +9,9 @@ import pytest
 from tests.conftest import DIALECTS
 from tests.wire.real_dcmqrscp import start_dcmqrscp
 from tests.wire.running import Archive, start_archive
+from tests.wire.two_nodes import start_nodes
 
-__all__ = ["start_dcmqrscp"]
+__all__ = ["start_dcmqrscp", "start_nodes"]
 
 
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:

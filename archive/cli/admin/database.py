@@ -8,7 +8,7 @@ import click
 from archive.cli import output
 from archive.cli.main import FAILED
 from archive.cli.options import example, json_option, with_settings
-from archive.database import dialects, revision, transaction
+from archive.database import dialects, pooler, revision, transaction
 from archive.database.engine import Database
 from archive.errors import SchemaOutOfDate
 from archive.lifecycle import founding
@@ -76,6 +76,13 @@ def check(loaded: Settings, as_json: bool) -> None:
             raise SchemaOutOfDate("There is no database yet; run: archive db upgrade", path=database.url.database)
         with transaction.read(database) as connection:
             version = dialects.version(connection)
+            missing = pooler.missing_limits(connection)
         revision.require_head(database)
         facts = {"database": str(database), "version": version, "schema": revision.head(), "is_usable": True}
         output.facts(facts, as_json=as_json)
+    for name, limit in missing.items():
+        click.echo(
+            f"Each write sets {name}, which takes a trip to the database. To save it, run in SQL: "
+            f"ALTER ROLE CURRENT_USER SET {name} = '{limit}'",
+            err=True,
+        )

@@ -65,3 +65,17 @@ def _connect_args(url: str) -> tuple[Any, dict[str, Any]]:
     with pytest.raises(InterruptedError):
         engine.connect()
     return seen[0]
+
+
+def test_behind_a_pooler_nothing_is_asked_of_the_session() -> None:
+    _, direct = _connect_args("postgresql://user@host/name")
+    _, pooled = _connect_args("postgresql://user@host/name?prepared_statements=off")
+
+    assert "lock_timeout=30s" in direct["options"]
+    assert "options" not in pooled
+    assert pooled["prepare_threshold"] is None
+
+
+def test_what_is_neither_on_nor_off_is_refused() -> None:
+    with pytest.raises(Misconfigured, match="is on or off"):
+        Database("postgresql://user@host/name?prepared_statements=none")

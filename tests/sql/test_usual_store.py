@@ -1,0 +1,105 @@
+"""A store into a known series leaves what the plain way leaves, whatever is there already."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from archive.database import transaction
+from archive.errors import DuplicateInstance
+from archive.index.record import AlreadyHeld, Duplicates, Record
+from archive.index.tables import (
+    area_usage,
+    deletions,
+    disagreements,
+    instances,
+    patients,
+    series,
+    studies,
+    study_usage,
+    unfiled_instances,
+)
+from tests.sql.fix_holdings import MR, PET, Shelf, new_shelf, record, study_uid
+
+# Of the area, or of the order in which rows were made: keys, and the paths that two areas cannot share.
+_ITS_OWN = {"pk", "area_pk", "patient_pk", "study_pk", "series_pk", "instance_pk", "path"}
+
+
+def small(stored: Record) -> Record:
+    """The same without a file."""
+    return replace(stored, path=None, content=b"content", instance_values={**stored.instance_values, "path": None})
+
+
+FIRST = record(number=1)
+SAME_FILE = record(number=1)
+
+SEQUENCES: dict[str, tuple[list[Record], Duplicates]] = {
+    "a second instance": ([FIRST, record(number=2, size_bytes=50)], Duplicates.REPLACE),
+    "small ones": ([small(FIRST), small(record(number=2)), record(number=3)], Duplicates.REPLACE),
+    "one that replaces": ([FIRST, record(number=1, size_bytes=70), record(number=2)], Duplicates.REPLACE),
+    "a small one that replaces": ([FIRST, small(record(number=1)), small(record(number=1))], Duplicates.REPLACE),
+    "another SOP Class": ([FIRST, record(number=2, SOPClassUID=PET), record(number=3)], Duplicates.REPLACE),
+    "one that disagrees": ([FIRST, record(number=2, PatientName="Other"), record(number=3)], Duplicates.REPLACE),
+    "one that moves in": (
+        [FIRST, record(study=2), record(number=2, SOPInstanceUID=record(study=2).header.sop_instance_uid)],
+        Duplicates.REPLACE,
+    ),
+    "one that is kept": ([FIRST, record(number=1, size_bytes=70), record(number=2)], Duplicates.KEEP),
+    "one that is rejected": ([FIRST, record(number=1, size_bytes=70), record(number=2)], Duplicates.REJECT),
+    "of two modalities": (
+        [FIRST, record(series=2, Modality="MR", SOPClassUID=MR), record(number=2)],
+        Duplicates.REPLACE,
+    ),
+}
+
+
+def store_all(shelf: Shelf, records: list[Record], duplicates: Duplicates, *, remembers: bool) -> list[Any]:
+    """What became of each, with the parents remembered from store to store or looked for each time."""
+    outcomes: list[Any] = []
+    known = {}
+    for each in records:
+        key = (each.header.study_instance_uid, each.header.series_instance_uid)
+        try:
+            stored = shelf.store(each, duplicates=duplicates, known=known.get(key) if remembers else None, shard=3)
+        except (AlreadyHeld, DuplicateInstance) as kept:
+            outcomes.append(type(kept))
+            continue
+        known[key] = stored.parents
+        outcomes.append((stored.replaced, stored.added, stored.added_to_study_bytes))
+    return outcomes
+
+
+def held(shelf: Shelf) -> dict[str, list[dict[str, Any]]]:
+    """All rows of the area, but for what is its own."""
+    tables = (patients, studies, study_usage, series, instances, area_usage, deletions, disagreements)
+    found = {table.name: [row._mapping for row in shelf.rows(table)] for table in tables}
+    contents = select(unfiled_instances.c.content).join(instances).where(instances.c.area_pk == shelf.area_pk)
+    with transaction.read(shelf.database) as connection:
+        found["contents"] = [row._mapping for row in connection.execute(contents)]
+    return {
+        name: [{column: value for column, value in row.items() if column not in _ITS_OWN} for row in rows]
+        for name, rows in found.items()
+    }
+
+
+@pytest.mark.parametrize("name", SEQUENCES)
+def test_remembered_parents_change_nothing_but_the_time_it_takes(shelf: Shelf, name: str) -> None:
+    records, duplicates = SEQUENCES[name]
+    plain = new_shelf(shelf.database, f"PLAIN-{shelf.area_pk}")
+
+    fast = store_all(shelf, records, duplicates, remembers=True)
+
+    assert fast == store_all(plain, records, duplicates, remembers=False)
+    assert held(shelf) == held(plain)
+    shelf.assert_sound()
+
+
+def test_a_study_that_is_gone_and_was_remembered_is_made_anew(shelf: Shelf) -> None:
+    known = shelf.store(small(FIRST)).parents
+    shelf.remove_study(study_uid())
+
+    shelf.store(small(record(number=2)), known=known)
+
+    assert [row.number_of_instances for row in shelf.rows(study_usage)] == [1]
+    shelf.assert_sound()
