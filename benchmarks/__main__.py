@@ -14,6 +14,9 @@ from benchmarks import corpus, measure, peers, phases, report
 
 _Kind = TypeVar("_Kind")
 
+# What an archive has beside the bytes of its objects: index, logs, what it preallocates.
+_WITH_INDEX = 1.2
+
 # The figures of docs/performance.md, for `--quick` to compare with.
 _RECORDED = Path(__file__).with_name("recorded.json")
 
@@ -44,6 +47,16 @@ def _chosen(text: str, known: dict[str, _Kind]) -> list[_Kind]:
     return [known[name] for name in names]
 
 
+def _require_room(folder: Path, wanted_bytes: float) -> None:
+    """What the archives keep stays to the end of a run; a disk that is full in the middle would spoil all figures."""
+    free_bytes = shutil.disk_usage(folder).free
+    if free_bytes < wanted_bytes:
+        sys.exit(
+            f"{folder} has {free_bytes / 1e9:.0f} GB free, and the run needs {wanted_bytes / 1e9:.0f}; make room, name "
+            "another --folder, or ask for less: --rows, --archives, --repeats"
+        )
+
+
 def main(arguments: Sequence[str]) -> None:
     """Measure, and report."""
     options = _parse(arguments)
@@ -53,9 +66,11 @@ def main(arguments: Sequence[str]) -> None:
     if options.profile:
         options.profile.mkdir(parents=True, exist_ok=True)
     corpora = corpus.prepare(options.objects, sizes)
+    kinds = _chosen(options.archives, peers.ARCHIVES)
+    _require_room(options.folder, _WITH_INDEX * len(kinds) * measure.kept_bytes(rows, corpora, repeats))
     folder = Path(tempfile.mkdtemp(prefix="archive-benchmark-", dir=options.folder))
     postgresql = peers.PrivatePostgresql(options.folder)
-    archives = [kind(postgresql) for kind in _chosen(options.archives, peers.ARCHIVES)]
+    archives = [kind(postgresql) for kind in kinds]
     if missing := [archive.name for archive in archives if not archive.is_installed()]:
         sys.exit(f"not installed: {', '.join(missing)}")
     compileall.compile_dir(Path(__file__).parents[1] / "archive", quiet=1)  # as an install does
