@@ -46,8 +46,9 @@ ROW = Row(
     f"{_CALLERS} associations at a time, each as fast as it is answered, from one process; cores tell who was busy.",
     _measure,
     "A worker is one interpreter, which runs Python on one core at a time; it waits for disk, network and database "
-    "without it. Finds are mostly Python, so a second worker adds to them what the machine has left beside callers and "
-    "database. Stores on SQLite wait for one writer at a time, whichever worker they are in; on PostgreSQL a group "
-    "that shares a commit becomes two. On two cores, which callers and database want as well, that brings stores little "
-    "or nothing: there the second worker is for finds, and so that one busy association does not hold up the others.",
+    "without it. Finds are mostly Python, so a second worker adds to them what the machine has left beside callers "
+    "and database. Stores on SQLite wait for one writer at a time, whichever worker they are in; on PostgreSQL a "
+    "group that shares a commit becomes two. On two cores, which callers and database want as well, that brings "
+    "stores little or nothing: there the second worker is for finds, and so that one busy association does not hold "
+    "up the others.",
 )
