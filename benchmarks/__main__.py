@@ -23,7 +23,7 @@ _RECORDED = Path(__file__).with_name("recorded.json")
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--archives", default=",".join(peers.BY_DEFAULT), help=f"some of {', '.join(peers.ARCHIVES)}")
+    parser.add_argument("--archives", help=f"some of {', '.join(peers.ARCHIVES)}; fewer by default with --quick")
     parser.add_argument("--rows", help=f"some of {', '.join(row.name for row in measure.ROWS)}; default: all")
     parser.add_argument("--repeats", type=int, help="figures per cell; default 3, or 1 with --quick")
     parser.add_argument("--quick", action="store_true", help="few objects, beside the ratios recorded")
@@ -66,7 +66,8 @@ def main(arguments: Sequence[str]) -> None:
     if options.profile:
         options.profile.mkdir(parents=True, exist_ok=True)
     corpora = corpus.prepare(options.objects, sizes)
-    kinds = _chosen(options.archives, peers.ARCHIVES)
+    by_default = peers.BY_DEFAULT_QUICKLY if options.quick else peers.BY_DEFAULT
+    kinds = _chosen(options.archives or ",".join(by_default), peers.ARCHIVES)
     _require_room(options.folder, _WITH_INDEX * len(kinds) * measure.kept_bytes(rows, corpora, repeats))
     folder = Path(tempfile.mkdtemp(prefix="archive-benchmark-", dir=options.folder))
     postgresql = peers.PrivatePostgresql(options.folder)

@@ -380,6 +380,8 @@ ARCHIVES: dict[str, type[Archive]] = {
     )
 }
 BY_DEFAULT = tuple(name for name in ARCHIVES if name != Qrscp.name)  # qrscp would take most of the time
+# To start an archive takes most of a quick figure.
+BY_DEFAULT_QUICKLY = (OursSqliteFull.name, OursPostgresqlFull.name, Dcmqrscp.name, Orthanc.name)
 
 
 def _debian_version(package: str) -> str:
