@@ -241,6 +241,11 @@ def for_readers(engine: Engine) -> Engine:
     return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
 
+def for_statements(engine: Engine) -> Engine:
+    """The engine for transactions of one statement, which a server begins and ends by itself."""
+    return engine if engine.dialect.name == SQLITE else engine.execution_options(isolation_level="AUTOCOMMIT")
+
+
 def choose_durability(connection: Connection, durable: bool) -> None:
     """Before a write transaction on SQLite, at its start on PostgreSQL: whether COMMIT waits for the disk."""
     if connection.dialect.name == POSTGRESQL:

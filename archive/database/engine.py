@@ -38,7 +38,7 @@ SESSION_OPTIONS = " ".join(f"-c {name}={limit}" for name, limit in pooler.SESSIO
 
 
 class Database:
-    """An engine, as it is and for who only reads, and, on SQLite, the queue of its writers."""
+    """An engine, as it is, for who only reads, and for single statements; on SQLite, the queue of its writers."""
 
     def __init__(self, url: str) -> None:
         self.url = parse(url)
@@ -55,6 +55,7 @@ class Database:
         else:
             self.engine = _postgresql(self.url)
         self.readers = dialects.for_readers(self.engine)
+        self.statements = dialects.for_statements(self.engine)
 
     @property
     def is_embedded(self) -> bool:

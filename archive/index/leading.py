@@ -6,6 +6,7 @@ of them although another key leaves a handful. PostgreSQL keeps statistics and p
 
 from datetime import UTC, date, datetime, timedelta
 from enum import IntEnum
+from typing import NamedTuple
 
 from archive.query.model import (
     AnyOf,
@@ -39,6 +40,14 @@ class Strength(IntEnum):
     """An index has them side by side, and they are few."""
 
 
+class Leading(NamedTuple):
+    """How a query is answered."""
+
+    strength: Strength
+    keys: tuple[bool, ...]
+    """Of each key, whether it leads."""
+
+
 def strength(key: Key, today: date) -> Strength:
     """How a key would be answered; a range without an end ends today."""
     keyword, condition = key.attribute.keyword, key.condition
@@ -53,12 +62,12 @@ def strength(key: Key, today: date) -> Strength:
     return Strength.LISTED if keyword == "ModalitiesInStudy" else Strength.NONE
 
 
-def leading_keys(query: Query, today: date | None = None) -> tuple[bool, ...]:
-    """Of each key of the query, whether it leads today: no other is stronger."""
+def leading(query: Query, today: date | None = None) -> Leading:
+    """Which keys of the query lead today: no other is stronger."""
     today = today or datetime.now(UTC).date()
     strengths = [strength(key, today) for key in query.keys]
     strongest = max([*strengths, *(_between(each, today) for each in query.date_time_ranges)], default=Strength.NONE)
-    return tuple(each is strongest for each in strengths)
+    return Leading(strongest, tuple(each is strongest for each in strengths))
 
 
 def _of_days(condition: Condition, today: date) -> Strength:

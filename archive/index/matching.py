@@ -1,28 +1,36 @@
 """A query as one SELECT: the rows of a level that match it, through the tables of the levels above and below."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, select
 
 from archive.dicom.attributes import UNIQUE_KEYS, Level
 from archive.index import columns
-from archive.index.leading import leading_keys
+from archive.index.leading import leading
 from archive.index.predicates import Predicates
 from archive.query.model import Query
 
 
 def matching_statement(
-    dialect_name: str, query: Query, area_pk: int, level: Level, leading: Sequence[bool] | None = None
-) -> Select[int]:
-    """The rows of `level` that match the query, or lie below entities that do.
+    dialect_name: str,
+    query: Query,
+    area_pk: int,
+    level: Level,
+    leads: Sequence[bool] | None = None,
+    wanted: Sequence[tuple[Level, str]] = (),
+) -> Select[Any]:
+    """The rows of `level` that match the query, or lie below entities that do: their keys, then what is `wanted`.
 
-    `leading` tells of each key whether it leads, where the query itself does not.
+    `leads` tells of each key whether it does, where the query itself does not. `wanted` are columns of the level and
+    those above it.
     """
     predicates = Predicates(dialect_name, area_pk)
-    keys = zip(query.keys, leading or leading_keys(query), strict=True)
-    asked = [(key.attribute.level, predicates.of_key(key, leads=leads)) for key, leads in keys]
+    keys = zip(query.keys, leading(query).keys if leads is None else leads, strict=True)
+    asked = [(key.attribute.level, predicates.of_key(key, leads=is_first)) for key, is_first in keys]
     asked += [(moments.date_attribute.level, predicates.of_moments(moments)) for moments in query.date_time_ranges]
-    with_counters = any(columns.is_counter(key.attribute.level, key.attribute.column) for key in query.keys)
+    named = [(key.attribute.level, key.attribute.column) for key in query.keys]
+    with_counters = any(columns.is_counter(of_level, column) for of_level, column in (*named, *wanted))
     highest = min([level, *(of_level for of_level, _ in asked)])
     conditions = [columns.TABLES[highest].c.area_pk == area_pk]
     if level is Level.IMAGE and any(key.attribute is UNIQUE_KEYS[level] for key in query.keys):
@@ -32,8 +40,10 @@ def matching_statement(
     if below:
         conditions.append(_contains(area_pk, level, below, with_counters=with_counters))
     table = columns.TABLES[level]
-    tables = columns.joined(highest, level, with_counters=with_counters)
-    return select(table.c.pk).select_from(tables).where(and_(*conditions))
+    top = min([highest, *(of_level for of_level, _ in wanted)])
+    tables = columns.joined(top, level, with_counters=with_counters)
+    answered = (columns.named(of_level, column) for of_level, column in wanted)
+    return select(table.c.pk, *answered).select_from(tables).where(and_(*conditions))
 
 
 def _contains(

@@ -15,7 +15,7 @@ from sqlalchemy import bindparam
 from archive.database.prepared import Prepared
 from archive.dicom.attributes import BY_TAG, Level
 from archive.index import predicates
-from archive.index.leading import leading_keys
+from archive.index.leading import Leading, leading
 from archive.index.matching import matching_statement
 from archive.query.model import Condition, EmptyValue, Key, Model, Query, Range, SingleValue, UidList
 
@@ -32,8 +32,7 @@ class Shape:
     level: Level
     keys: tuple[tuple[int, Form], ...]
     """The tag of each key, and its kind of matching."""
-    leading: tuple[bool, ...]
-    """Of each key, whether it leads."""
+    leading: Leading
     has_limit: bool
 
 
@@ -50,17 +49,21 @@ def split(query: Query, limit: int | None) -> tuple[Shape, dict[str, Any]] | Non
         form, found = parted
         keys.append((key.attribute.tag, form))
         values |= dict(zip(_names(number, form), found, strict=True))
-    return Shape(query.level, tuple(keys), leading_keys(query), limit is not None), values
+    return Shape(query.level, tuple(keys), leading(query), limit is not None), values
 
 
 @lru_cache(maxsize=MOST_SHAPES)
-def prepared(shape: Shape) -> Prepared:
-    """The statement of a shape; its parameters are those of `split`, and the area's primary key, `area`."""
+def prepared(shape: Shape, wanted: tuple[tuple[Level, str], ...] = ()) -> Prepared:
+    """The statement of a shape: the keys of what matches, then the columns that are `wanted` of it.
+
+    Its parameters are those of `split`, and the area's primary key, `area`.
+    """
 
     def build(dialect: Any) -> Any:
         keys = tuple(_with_parameters(number, tag, form) for number, (tag, form) in enumerate(shape.keys))
         query = Query(model=Model.PATIENT_ROOT, level=shape.level, keys=keys)
-        statement = matching_statement(dialect.name, query, cast(int, bindparam("area")), shape.level, shape.leading)
+        area_pk = cast(int, bindparam("area"))
+        statement = matching_statement(dialect.name, query, area_pk, shape.level, shape.leading.keys, wanted)
         return statement.limit(cast(int, bindparam("limit"))) if shape.has_limit else statement
 
     return Prepared(build)

@@ -12,6 +12,7 @@ from archive.dicom.attributes import Level
 from archive.errors import UnreadableFile
 from archive.index import locate, select, unfiled
 from archive.index.locate import Location
+from archive.index.select import Found
 from archive.query.model import Query
 from archive.registry.model import Area
 from archive.storage.local import LocalArea
@@ -29,16 +30,20 @@ class Holdings:
         with transaction.read(self._database) as connection:
             return select.matching(connection, query, area.pk, limit)
 
-    def find(
-        self, query: Query, area: Area, wanted: Sequence[Any], *, limit: int | None, first: int
-    ) -> tuple["array[int]", list[tuple[Any, ...]]]:
+    def find(self, query: Query, area: Area, wanted: Sequence[Any], *, limit: int | None, first: int) -> Found:
         """The same, and of the same moment what is held about the `first` of them, at most so many.
 
         Most queries are answered by that; the others go on with `answers`.
         """
+        find_few = select.few(query, area.pk, wanted, first)
+        if find_few is not None:
+            with transaction.read_once(self._database) as connection:
+                found = find_few(connection)
+            if found is not None:
+                return found
         with transaction.read(self._database) as connection:
             pks = select.matching(connection, query, area.pk, limit)
-            return pks, select.answers(connection, query.level, wanted, pks[:first]) if pks else []
+            return Found(pks, select.answers(connection, query.level, wanted, pks[:first]) if pks else [])
 
     def answers(self, level: Level, wanted: Sequence[Any], pks: Sequence[int]) -> list[tuple[Any, ...]]:
         """What is held about these entities; see `index.select.answers`."""

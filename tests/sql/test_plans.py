@@ -214,8 +214,11 @@ ONE_INSTANCE = {
 )
 def test_query_looks_up_its_key(filled, connection, query, looked_up):
     found = plans(connection, lambda opened: questions.matching(opened, query, filled.area_pk))
+    find_few = questions.few(query, filled.area_pk, [Source(Level.PATIENT, "patient_id")], 500)
 
     assert_indexed(found, **looked_up)
+    if find_few is not None:
+        assert_indexed(plans(connection, find_few), **looked_up)
 
 
 @pytest.mark.parametrize(

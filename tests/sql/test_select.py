@@ -1,5 +1,6 @@
 """Which entities a query finds, and what is answered about each; the kinds of matching have test_predicates.py."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -124,7 +125,7 @@ def test_study_root_matches_patients_at_study_level(ward, values, wanted):
 # Answers
 
 
-def answered(shelf: Shelf, level: Level, wanted: list[Source], pks: list[int]) -> list[tuple[Any, ...]]:
+def answered(shelf: Shelf, level: Level, wanted: list[Source], pks: Sequence[int]) -> list[tuple[Any, ...]]:
     with transaction.read(shelf.database) as connection:
         return questions.answers(connection, level, wanted, pks)
 
@@ -167,3 +168,58 @@ def test_find_executes_one_statement_and_one_for_each_chunk(ward, query_recorder
         answered(ward, Level.STUDY, [Source(Level.PATIENT, "patient_id"), Source(Level.STUDY, "rest")], pks)
 
     assert len(recorded.starting("SELECT")) == 2
+
+
+# Few
+
+
+EVERY_SOURCE = {
+    Level.PATIENT: [Source(Level.PATIENT, "patient_id"), Source(Level.PATIENT, "number_of_instances")],
+    Level.STUDY: [Source(Level.STUDY, "number_of_series"), Source(Level.PATIENT, "patient_name_alphabetic")],
+    Level.SERIES: [Source(Level.SERIES, "series_description"), Source(Level.STUDY, "number_of_instances")],
+    Level.IMAGE: [Source(Level.IMAGE, "sop_instance_uid"), Source(Level.PATIENT, "rest")],
+}
+
+
+@pytest.mark.parametrize("level", list(Level), ids=lambda level: level.name)
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"PatientID": "P1"},
+        {"PatientID": "nobody's"},
+        {"PatientID": "P1", "Modality": "CT"},
+        {"PatientID": "P*"},
+        {"PatientName": "synthetic^patient 2"},
+        {"StudyInstanceUID": study_uid(1, 1)},
+        {"StudyInstanceUID": f"{study_uid(1, 1)}\\{study_uid(2, 1)}"},
+        {"SeriesInstanceUID": series_uid(1, 1, 2), "NumberOfStudyRelatedInstances": "3"},
+        {"StudyDate": "20260101-20261231"},
+    ],
+    ids=str,
+)
+def test_few_are_found_in_one_statement_as_in_two(ward, query_recorder, level, values):
+    query, wanted = find(level.name, model=Model.PATIENT_ROOT, **values), EVERY_SOURCE[level]
+    find_few = questions.few(query, ward.area_pk, wanted, 5)
+    assert find_few is not None
+
+    with transaction.read_once(ward.database) as connection, query_recorder(ward.database.engine) as recorded:
+        few = find_few(connection)
+
+    assert few is not None
+    assert list(few.pks) == ward.matching(query)
+    assert few.answers == answered(ward, level, wanted, few.pks)
+    assert len(recorded.starting("SELECT")) == 1
+
+
+@pytest.mark.parametrize("values", [{"PatientID": "P1"}, {"PatientID": "P*"}])
+def test_more_than_few_are_not_answered_at_once(ward, values):
+    find_few = questions.few(find("IMAGE", **values), ward.area_pk, EVERY_SOURCE[Level.IMAGE], 3)
+    assert find_few is not None
+
+    with transaction.read_once(ward.database) as connection:
+        assert find_few(connection) is None
+
+
+@pytest.mark.parametrize("values", [{}, {"PatientSex": "F"}, {"ModalitiesInStudy": "CT"}, {"PatientName": "*patient*"}])
+def test_what_no_index_narrows_is_not_found_at_once(values):
+    assert questions.few(find("STUDY", **values), 1, [], 100) is None

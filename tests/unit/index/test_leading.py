@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from archive.dicom.attributes import BY_KEYWORD, Level
-from archive.index.leading import Strength, leading_keys, strength
+from archive.index.leading import Strength, leading, strength
 from archive.query.conditions import condition
 from archive.query.model import Key, Model, Options, Query
 
@@ -44,7 +44,7 @@ def test_a_key_is_as_strong_as_its_index(keyword: str, value: str, expected: Str
 
 
 @pytest.mark.parametrize(
-    "values, leading",
+    "values, expected",
     [
         ({"ModalitiesInStudy": "CT"}, ["ModalitiesInStudy"]),
         ({"ModalitiesInStudy": "CT", "PatientSex": "F"}, ["ModalitiesInStudy"]),
@@ -56,9 +56,9 @@ def test_a_key_is_as_strong_as_its_index(keyword: str, value: str, expected: Str
         ({"PatientSex": "F"}, ["PatientSex"]),
     ],
 )
-def test_the_strongest_key_leads(values: dict[str, str], leading: list[str]) -> None:
+def test_the_strongest_key_leads(values: dict[str, str], expected: list[str]) -> None:
     keys = tuple(key(keyword, value) for keyword, value in values.items())
     query = Query(Model.STUDY_ROOT, Level.STUDY, keys)
 
-    found = zip(keys, leading_keys(query, TODAY), strict=True)
-    assert [each.attribute.keyword for each, leads in found if leads] == leading
+    found = zip(keys, leading(query, TODAY).keys, strict=True)
+    assert [each.attribute.keyword for each, leads in found if leads] == expected
