@@ -5,6 +5,7 @@ deadlock, a lost connection. It must therefore change nothing but the database. 
 `GroupCommit` lets all work that arrives during one commit share the next, while a lone writer never waits for company.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from archive.database import dialects, pooler
 from archive.database.engine import Database
 from archive.errors import DatabaseFailed
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 C = TypeVar("C")
@@ -62,6 +65,20 @@ def write(database: Database, work: Callable[[Connection], T], *, durable: bool 
     raise AssertionError("unreachable")
 
 
+def write_at_once(database: Database, statement: Callable[[Connection], T | None]) -> T | None:
+    """Run a statement that is a write transaction by itself; None if it does not apply, or fails.
+
+    Whatever failed: who goes on in the plain way meets it again. So the statement must do no harm when it was done, and
+    only its answer was lost. It is not for SQLite, whose writers have to queue.
+    """
+    try:
+        with database.statements.connect() as connection:
+            return None if pooler.missing_limits(connection) else statement(connection)
+    except SQLAlchemyError as error:
+        log.debug("a statement by itself failed, and is tried in a transaction: %s", error)
+        return None
+
+
 def _once(database: Database, work: Callable[[Connection], T], durable: bool) -> T:
     with database.writing() as connection:
         pooler.limit(connection)
@@ -79,10 +96,17 @@ def _failed(error: SQLAlchemyError) -> DatabaseFailed:
 
 
 class _Job(Generic[T, C]):
-    __slots__ = ("claim", "done", "durable", "error", "key", "result", "turn", "work")
+    __slots__ = ("alone", "claim", "done", "durable", "error", "key", "result", "turn", "work")
 
-    def __init__(self, key: Any, work: Callable[[Connection], T], claim: C | None, durable: bool) -> None:
-        self.key, self.work, self.claim, self.durable = key, work, claim, durable
+    def __init__(
+        self,
+        key: Any,
+        work: Callable[[Connection], T],
+        claim: C | None,
+        durable: bool,
+        alone: Callable[[Connection], T | None] | None,
+    ) -> None:
+        self.key, self.work, self.claim, self.durable, self.alone = key, work, claim, durable, alone
         self.result: T | None = None
         self.error: Exception | None = None
         self.done = False
@@ -104,12 +128,21 @@ class GroupCommit(Generic[C]):
         self._in_line = threading.Lock()
         self._is_committing = False
 
-    def write(self, work: Callable[[Connection], T], *, key: Any, claim: C | None = None, durable: bool = True) -> T:
+    def write(
+        self,
+        work: Callable[[Connection], T],
+        *,
+        key: Any,
+        claim: C | None = None,
+        durable: bool = True,
+        alone: Callable[[Connection], T | None] | None = None,
+    ) -> T:
         """Run `work` and return its result once it is committed, or raise what it raised.
 
-        Work in one commit runs in the order of `key`, so that two processes lock rows in the same order.
+        Work in one commit runs in the order of `key`, so that two processes lock rows in the same order. `alone` does
+        the same by one statement, if it can (see `write_at_once`), and is tried first where nobody else waits.
         """
-        job: _Job[T, C] = _Job(key, work, claim, durable)
+        job: _Job[T, C] = _Job(key, work, claim, durable, alone)
         with self._in_line:
             self._waiting.append(job)
             is_turn, self._is_committing = not self._is_committing, True
@@ -160,7 +193,12 @@ class GroupCommit(Generic[C]):
 
     def _alone(self, job: _Job[Any, C]) -> None:
         try:
-            (job.result,) = write(self._database, lambda connection: self._do(connection, [job]), durable=job.durable)
+            if job.alone is not None:
+                job.result = write_at_once(self._database, job.alone)
+            if job.result is None:
+                (job.result,) = write(
+                    self._database, lambda connection: self._do(connection, [job]), durable=job.durable
+                )
         except Exception as error:  # noqa: BLE001 - handed to the thread whose work it is
             job.error = error
         job.done = True

@@ -20,6 +20,7 @@ from archive.index.record import Record
 MAX_TEXT_BYTES = 1024  # far beyond LO (64 characters) and PN (64 characters in each of three groups)
 MAX_KEY_BYTES = 2 * MAX_TEXT_BYTES + 256  # an index entry of PostgreSQL ends at 2704
 MAX_LONG_TEXT_BYTES = 40_960  # LT: 10240 characters of at most four bytes; such columns have no index
+SEPARATOR = "\\"  # of several values in one text, as in a data set (PS3.5 6.2)
 
 # Raw deflate with a window of 4 KiB: 32 KiB of memory, where the defaults take 256 KiB from the system for each header.
 _DEFLATE_WINDOW_BITS = -12
@@ -193,12 +194,12 @@ def received_attributes(level: Level) -> tuple[Attribute, ...]:
 
 def join(texts: Iterable[str]) -> str | None:
     """Several values as one text, sorted and separated by backslashes."""
-    return "\\".join(sorted(texts)) or None
+    return SEPARATOR.join(sorted(texts)) or None
 
 
 def split(text: str | None) -> list[str]:
     """The values of such a text."""
-    return text.split("\\") if text else []
+    return text.split(SEPARATOR) if text else []
 
 
 def _values(header: Header, level: Level) -> dict[str, Any]:

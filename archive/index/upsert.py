@@ -121,7 +121,7 @@ def add(
     """
     change = UsageChange(number_of_instances=1, size_bytes=record.size_bytes)
     if known is not None and total is None and _added_at_once(connection, area_pk, record, shard, known):
-        return Stored(known, False, change, record.size_bytes)
+        return _usually_stored(record, known)
     parents = _counted_parents(connection, area_pk, record, known, change)
     note_disagreements(connection, area_pk, record, parents)
     replaced: list[remove.HeldInstance] = []
@@ -147,6 +147,23 @@ def add(
         remove.remove_instance(connection, held, "replaced", change, record.received_at)
         replaced.append(held)
     raise DatabaseFailed("Somebody else stores the instance again and again", uid=record.header.sop_instance_uid)
+
+
+def add_alone(connection: Connection, area_pk: int, record: Record, *, shard: int, known: Parents) -> Stored | None:
+    """The usual store as one statement, a transaction of its own; None if something is not as usual.
+
+    What the database raises is no error of the instance: it may be added in the plain way then.
+    """
+    if usual_store.is_possible(connection, record, known) and usual_store.try_alone(
+        connection, area_pk, record, shard, known
+    ):
+        return _usually_stored(record, known)
+    return None
+
+
+def _usually_stored(record: Record, known: Parents) -> Stored:
+    change = UsageChange(number_of_instances=1, size_bytes=record.size_bytes)
+    return Stored(known, False, change, record.size_bytes)
 
 
 def _added_at_once(connection: Connection, area_pk: int, record: Record, shard: int, known: Parents) -> bool:

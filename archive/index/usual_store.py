@@ -2,18 +2,34 @@
 trip to a server, four of five are saved.
 
 It does what the plain statements of `upsert` and `usage` do, in their order, since each part waits for rows of the one
-before: the study's usage, the series, the instance, its bytes, the area's usage. PostgreSQL only: SQLite has no UPDATE
-within a WITH, and needs no trip.
+before: the study's usage, the series, the instance, its bytes, the area's usage. Where nothing else belongs to its
+transaction, it is one by itself, and saves the trips of BEGIN and COMMIT. PostgreSQL only: SQLite has no UPDATE within
+a WITH, and needs no trip.
 """
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import CTE, ColumnElement, Connection, bindparam, cast, exists, insert, select, update
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Connection,
+    Integer,
+    bindparam,
+    case,
+    cast,
+    exists,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy.engine import Dialect
 
 from archive.database import dialects
 from archive.database.prepared import Prepared
+from archive.index import rows
 from archive.index.record import Parents, Record
 from archive.index.tables import area_usage, instances, series, study_usage, unfiled_instances
 
@@ -43,7 +59,22 @@ def is_possible(connection: Connection, record: Record, parents: Parents) -> boo
 
 def try_it(connection: Connection, area_pk: int, record: Record, shard: int, parents: Parents) -> Tried:
     """Count the instance in its study, series and area, and insert it with the bytes that have no file."""
-    values: Mapping[str, Any] = {
+    values = _values(area_pk, record, shard, parents)
+    return Tried(*(_of_file if record.content is None else _with_content).run(connection, values).rows[0])
+
+
+def try_alone(connection: Connection, area_pk: int, record: Record, shard: int, parents: Parents) -> bool:
+    """The same as a transaction of its own, all of it or nothing; False if something is not as usual.
+
+    Raises DBAPIError where that was so only after it had begun.
+    """
+    statement = _of_file_alone if record.content is None else _with_content_alone
+    ((is_done,),) = statement.run(connection, _values(area_pk, record, shard, parents)).rows
+    return bool(is_done)
+
+
+def _values(area_pk: int, record: Record, shard: int, parents: Parents) -> Mapping[str, Any]:
+    return {
         **record.instance_values,
         "area_pk": area_pk,
         "study_pk": parents.study_pk,
@@ -51,40 +82,85 @@ def try_it(connection: Connection, area_pk: int, record: Record, shard: int, par
         "of_shard": shard,
         "added_bytes": record.size_bytes,
         "now": record.received_at,
+        "content": record.content,
     }
-    if record.content is None:
-        return Tried(*_of_file.run(connection, values).rows[0])
-    return Tried(*_with_content.run(connection, {**values, "content": record.content}).rows[0])
 
 
-def _statement(dialect: Dialect, *, has_content: bool) -> Any:
-    study = _count_in_study()
+class _Parts(NamedTuple):
+    """What one statement does, in its order."""
+
+    study: CTE
+    of_series: CTE
+    instance: CTE
+    of_area: CTE
+    others: list[CTE]
+
+
+def _parts(dialect: Dialect, *, has_content: bool, condition: CTE | None = None) -> _Parts:
+    """All of it, or where there is a condition and it has no row, nothing."""
+    study = _count_in_study(condition)
     of_series = _count_in_series(study)
     instance = _insert_instance(dialect, of_series)
-    of_area = _count_in_area(instance)
-    whole = select(
-        exists(select(study.c.study_pk)),
-        exists(select(of_series.c.pk)),
-        select(of_series.c.sop_classes).scalar_subquery(),
-        select(instance.c.pk).scalar_subquery(),
-        exists(select(of_area.c.shard)),
+    return _Parts(
+        study, of_series, instance, _count_in_area(instance), [_keep_content(instance)] if has_content else []
     )
-    return whole.add_cte(_keep_content(instance)) if has_content else whole
 
 
-_of_file = Prepared(lambda dialect: _statement(dialect, has_content=False))
-_with_content = Prepared(lambda dialect: _statement(dialect, has_content=True))
+def _within(dialect: Dialect, *, has_content: bool) -> Any:
+    parts = _parts(dialect, has_content=has_content)
+    return select(
+        exists(select(parts.study.c.study_pk)),
+        exists(select(parts.of_series.c.pk)),
+        select(parts.of_series.c.sop_classes).scalar_subquery(),
+        select(parts.instance.c.pk).scalar_subquery(),
+        exists(select(parts.of_area.c.shard)),
+    ).add_cte(*parts.others)
+
+
+def _alone(dialect: Dialect, *, has_content: bool) -> Any:
+    """Asks first whether it is as usual. If it was, and a part finds out that it is so no more, the division by zero
+    takes back what the others did: a parent was removed, or somebody stored the same, in the same moment."""
+    usual = _usual()
+    parts = _parts(dialect, has_content=has_content, condition=usual)
+    counted = select(func.count()).select_from(parts.of_area).scalar_subquery()
+    return select(case((exists(select(usual.c.pk)), literal(1, Integer) // counted), else_=0)).add_cte(*parts.others)
+
+
+_of_file = Prepared(lambda dialect: _within(dialect, has_content=False))
+_with_content = Prepared(lambda dialect: _within(dialect, has_content=True))
+_of_file_alone = Prepared(lambda dialect: _alone(dialect, has_content=False))
+_with_content_alone = Prepared(lambda dialect: _alone(dialect, has_content=True))
+
+
+def _usual() -> CTE:
+    """A row if the series lists the SOP Class, and the area does not hold the instance."""
+    of_class = instances.c.sop_class_uid.type
+    listed = func.string_to_array(series.c.sop_classes, rows.SEPARATOR)
+    held = select(instances.c.pk).where(
+        instances.c.area_pk == bindparam("area_pk"),
+        instances.c.sop_instance_uid == bindparam("sop_instance_uid"),
+    )
+    return (
+        select(series.c.pk)
+        .where(
+            series.c.pk == bindparam("series_pk"),
+            cast(bindparam("sop_class_uid", type_=of_class), of_class) == func.any(listed),
+            ~exists(held),
+        )
+        .cte("usual")
+    )
 
 
 def _added_bytes() -> ColumnElement[int]:
     return bindparam("added_bytes", type_=study_usage.c.size_bytes.type)
 
 
-def _count_in_study() -> CTE:
+def _count_in_study(condition: CTE | None) -> CTE:
+    counted = update(study_usage).where(study_usage.c.study_pk == bindparam("study_pk"))
+    if condition is not None:
+        counted = counted.where(exists(select(condition.c.pk)))
     return (
-        update(study_usage)
-        .where(study_usage.c.study_pk == bindparam("study_pk"))
-        .values(
+        counted.values(
             number_of_instances=study_usage.c.number_of_instances + 1,
             size_bytes=study_usage.c.size_bytes + _added_bytes(),
             last_stored_at=bindparam("now", type_=study_usage.c.last_stored_at.type),

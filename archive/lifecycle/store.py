@@ -126,8 +126,14 @@ class Store:
                 sync.wait()  # the last moment at which the file must be durable
             return stored
 
+        def alone(connection: Connection) -> Stored | None:
+            assert known is not None
+            return upsert.add_alone(connection, area.pk, record, shard=self._shard, known=known)
+
+        is_all_there_is = known is not None and sync is None and area.durable and not area.quota.decides_stores
+        by_itself = alone if is_all_there_is and not self._database.is_embedded else None
         try:
-            stored = self._commits.write(work, key=key, claim=claim, durable=area.durable)
+            stored = self._commits.write(work, key=key, claim=claim, durable=area.durable, alone=by_itself)
         except NeedsWhole as because:
             self._holder.come_again(claim, because)
             stored = self._commits.write(work, key=key, claim=claim, durable=area.durable)

@@ -12,6 +12,7 @@ from contextlib import ExitStack, closing
 
 import pytest
 from sqlalchemy import Connection, Table, event, text, update
+from sqlalchemy.exc import DBAPIError
 
 from archive.database import transaction
 from archive.database.engine import Database
@@ -273,13 +274,14 @@ def remove_first(connection: Connection, shelf: Shelf) -> None:
         pytest.param(remove_first, Usage(2, 2, 2, 2000), id="removes the series"),
     ],
 )
-def test_usual_store_sees_what_it_waited_for(shelf, writers, somebody_else, held):
+@pytest.mark.parametrize("store", [Shelf.store, Shelf.store_alone], ids=["in a transaction", "as a transaction"])
+def test_usual_store_sees_what_it_waited_for(shelf, writers, somebody_else, held, store):
     known = shelf.store(record()).parents
     shelf.store(record(study=3))
 
     with ThreadPoolExecutor(1) as thread, shelf.database.engine.connect() as connection:
         somebody_else(connection, shelf)
-        storing = thread.submit(writers[0].store, record(number=2), known=known)
+        storing = thread.submit(store, writers[0], record(number=2), known=known)
         while not storing.done() and not is_anybody_waiting(shelf.database):
             wait([storing], 0.01)
         assert not storing.done()
@@ -287,6 +289,32 @@ def test_usual_store_sees_what_it_waited_for(shelf, writers, somebody_else, held
         storing.result(WAIT_SECONDS)
 
     assert shelf.usage() == held
+    shelf.assert_sound()
+
+
+def remove_whole_study(connection: Connection, shelf: Shelf) -> None:
+    """Remove the study of the first instance."""
+    remove.remove_study(connection, shelf.rows(studies)[0].pk, 0, "removed", record().received_at)
+
+
+@pytest.mark.usefixtures("many_writers")
+@pytest.mark.parametrize("somebody_else", [store_elsewhere, remove_first, remove_whole_study])
+def test_a_statement_that_is_not_usual_any_more_is_taken_back(shelf, writers, somebody_else):
+    known = shelf.store(record()).parents
+    shelf.store(record(study=3))
+
+    def store_alone():
+        with writers[0].database.statements.connect() as connection:
+            return upsert.add_alone(connection, shelf.area_pk, record(number=2), shard=0, known=known)
+
+    with ThreadPoolExecutor(1) as thread, shelf.database.engine.connect() as connection:
+        somebody_else(connection, shelf)
+        storing = thread.submit(store_alone)
+        while not storing.done() and not is_anybody_waiting(shelf.database):
+            wait([storing], 0.01)
+        connection.commit()
+        assert isinstance(storing.exception(WAIT_SECONDS), DBAPIError)
+
     shelf.assert_sound()
 
 

@@ -40,6 +40,11 @@ def refuse(connection: Connection) -> int:
     raise Misconfigured("No")
 
 
+def overflow(connection: Connection) -> int:
+    """A statement that fails on either database."""
+    return connection.exec_driver_sql("SELECT abs(-9223372036854775807 - 1)").scalar_one()
+
+
 def test_a_write_returns_what_its_work_returned_and_is_kept(database: Database) -> None:
     assert transaction.write(database, put(1)) == 1
     assert held(database) == [1]
@@ -216,6 +221,40 @@ def test_a_database_that_is_not_there_is_told_as_ours(dialect: str, tmp_path) ->
 
     with pytest.raises(DatabaseFailed), transaction.read(database) as connection:
         connection.execute(select(func.count()).select_from(registry_revision))
+
+
+@pytest.mark.parametrize("alone, attempts", [(lambda _: 7, 0), (lambda _: None, 1), (overflow, 1)])
+def test_who_is_alone_tries_one_statement_first(
+    database: Database, alone: Callable[[Connection], int | None], attempts: int
+) -> None:
+    done: list[int] = []
+
+    def work(connection: Connection) -> int:
+        done.append(1)
+        return put(7)(connection)
+
+    assert GroupCommit(database).write(work, key=1, alone=alone) == 7
+    assert len(done) == len(held(database)) == attempts
+
+
+def test_who_shares_a_commit_does_not_try_one_statement(database: Database) -> None:
+    commits = GroupCommit(database)
+    first_is_in, others_wait = threading.Event(), threading.Event()
+
+    def first(connection: Connection) -> int:
+        first_is_in.set()
+        assert others_wait.wait(30)
+        return put(0)(connection)
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        leader = threads.submit(commits.write, first, key=0)
+        assert first_is_in.wait(30)
+        others = [threads.submit(commits.write, put(n), key=n, alone=lambda _: 999) for n in range(1, 4)]
+        while len(commits._waiting) < 3:
+            first_is_in.wait(0.01)
+        others_wait.set()
+
+        assert [each.result(30) for each in (leader, *others)] == [0, 1, 2, 3]
 
 
 def test_many_threads_get_each_its_own_result(database: Database) -> None:

@@ -1,5 +1,6 @@
 """A store into a known series leaves what the plain way leaves, whatever is there already."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -8,7 +9,7 @@ from sqlalchemy import select
 
 from archive.database import transaction
 from archive.errors import DuplicateInstance
-from archive.index.record import AlreadyHeld, Duplicates, Record
+from archive.index.record import AlreadyHeld, Duplicates, Record, Stored
 from archive.index.tables import (
     area_usage,
     deletions,
@@ -54,14 +55,17 @@ SEQUENCES: dict[str, tuple[list[Record], Duplicates]] = {
 }
 
 
-def store_all(shelf: Shelf, records: list[Record], duplicates: Duplicates, *, remembers: bool) -> list[Any]:
+def store_all(
+    shelf: Shelf, records: list[Record], duplicates: Duplicates, store: Callable[..., Stored], *, remembers: bool = True
+) -> list[Any]:
     """What became of each, with the parents remembered from store to store or looked for each time."""
     outcomes: list[Any] = []
     known = {}
     for each in records:
         key = (each.header.study_instance_uid, each.header.series_instance_uid)
         try:
-            stored = shelf.store(each, duplicates=duplicates, known=known.get(key) if remembers else None, shard=3)
+            parents = known.get(key) if remembers else None
+            stored = store(shelf, each, duplicates=duplicates, known=parents, shard=3)
         except (AlreadyHeld, DuplicateInstance) as kept:
             outcomes.append(type(kept))
             continue
@@ -83,23 +87,37 @@ def held(shelf: Shelf) -> dict[str, list[dict[str, Any]]]:
     }
 
 
+@pytest.mark.parametrize("store", [Shelf.store, Shelf.store_alone], ids=["in a transaction", "as a transaction"])
 @pytest.mark.parametrize("name", SEQUENCES)
-def test_remembered_parents_change_nothing_but_the_time_it_takes(shelf: Shelf, name: str) -> None:
+def test_remembered_parents_change_nothing_but_the_time_it_takes(
+    shelf: Shelf, name: str, store: Callable[..., Stored]
+) -> None:
     records, duplicates = SEQUENCES[name]
     plain = new_shelf(shelf.database, f"PLAIN-{shelf.area_pk}")
 
-    fast = store_all(shelf, records, duplicates, remembers=True)
+    fast = store_all(shelf, records, duplicates, store)
 
-    assert fast == store_all(plain, records, duplicates, remembers=False)
+    assert fast == store_all(plain, records, duplicates, Shelf.store, remembers=False)
     assert held(shelf) == held(plain)
     shelf.assert_sound()
 
 
-def test_a_study_that_is_gone_and_was_remembered_is_made_anew(shelf: Shelf) -> None:
+@pytest.mark.parametrize("store", [Shelf.store, Shelf.store_alone], ids=["in a transaction", "as a transaction"])
+def test_a_study_that_is_gone_and_was_remembered_is_made_anew(shelf: Shelf, store: Callable[..., Stored]) -> None:
     known = shelf.store(small(FIRST)).parents
     shelf.remove_study(study_uid())
 
-    shelf.store(small(record(number=2)), known=known)
+    store(shelf, small(record(number=2)), known=known)
 
     assert [row.number_of_instances for row in shelf.rows(study_usage)] == [1]
+    shelf.assert_sound()
+
+
+def test_a_lone_store_is_one_statement_where_statements_are_trips(shelf: Shelf, query_recorder: Any) -> None:
+    known = shelf.store(small(FIRST)).parents
+
+    with query_recorder(shelf.database.engine) as recorded:
+        shelf.store_alone(small(record(number=2)), known=known)
+
+    assert len(recorded.statements) == (5 if shelf.database.is_embedded else 1)
     shelf.assert_sound()
