@@ -7,6 +7,7 @@ from sqlalchemy import Connection, delete, func, select
 
 from archive.dicom.attributes import Level
 from archive.index import columns
+from archive.index.leading import Strength, leading
 from archive.index.matching import matching_statement
 from archive.index.tables import disagreements, evictions, patients, series, studies, study_usage
 from archive.query.model import Query
@@ -46,7 +47,12 @@ class HeldSeries:
 def list_studies(connection: Connection, query: Query, area_pk: int, limit: int | None) -> list[HeldStudy]:
     """The studies of an area that match, the one that came last first; `query` is one of STUDY level."""
     matching = matching_statement(connection.dialect.name, query, area_pk, Level.STUDY)
-    newest = matching.order_by(studies.c.pk.desc()).limit(limit).subquery("newest")
+    newest = matching.order_by(studies.c.pk.desc())
+    if leading(query).strength is Strength.LOOKED_UP:
+        # Else PostgreSQL may walk back from the newest of all studies until it has met enough of a year long ago.
+        found = matching.cte("found").prefix_with("MATERIALIZED", dialect="postgresql")
+        newest = select(found.c.pk).order_by(found.c.pk.desc())
+    newest = newest.limit(limit).subquery("newest")
     statement = (
         select(
             studies.c.pk,

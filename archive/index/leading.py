@@ -46,6 +46,9 @@ class Leading(NamedTuple):
     strength: Strength
     keys: tuple[bool, ...]
     """Of each key, whether it leads."""
+    is_to_few: bool
+    """Whether a value, a UID or a name leads: that is few rows. A range of days, or the beginning of a number, may be a
+    tenth of a table, side by side."""
 
 
 def strength(key: Key, today: date) -> Strength:
@@ -67,7 +70,19 @@ def leading(query: Query, today: date | None = None) -> Leading:
     today = today or datetime.now(UTC).date()
     strengths = [strength(key, today) for key in query.keys]
     strongest = max([*strengths, *(_between(each, today) for each in query.date_time_ranges)], default=Strength.NONE)
-    return Leading(strongest, tuple(each is strongest for each in strengths))
+    keys = tuple(each is strongest for each in strengths)
+    values = (_is_value(key.condition) for key, leads in zip(query.keys, keys, strict=True) if leads)
+    return Leading(strongest, keys, strongest is Strength.LOOKED_UP and any(values))
+
+
+def _is_value(condition: Condition) -> bool:
+    match condition:
+        case SingleValue() | UidList() | PersonName():
+            return True
+        case AnyOf(conditions):
+            return all(map(_is_value, conditions))
+        case _:
+            return False
 
 
 def _of_days(condition: Condition, today: date) -> Strength:

@@ -18,7 +18,7 @@ from archive.database import dialects
 from archive.database.prepared import Prepared
 from archive.dicom.attributes import Level
 from archive.index import columns, shapes
-from archive.index.leading import Strength, leading
+from archive.index.leading import leading
 from archive.index.matching import matching_statement
 from archive.query.model import Query
 
@@ -62,7 +62,7 @@ def few(query: Query, area_pk: int, wanted: Sequence[Any], most: int) -> Callabl
     """
     parted = shapes.split(query, most + 1)
     leads = leading(query) if parted is None else parted[0].leading
-    if leads.strength is not Strength.LOOKED_UP:
+    if not leads.is_to_few:  # a database that is told to stop early may begin elsewhere, and be late
         return None
     kind = _kind(wanted)
 

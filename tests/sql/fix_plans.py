@@ -46,7 +46,7 @@ def plans(connection: Connection, work: Callable[[Connection], object]) -> list[
     executed: list[tuple[str, Any]] = []
 
     def note(_c: object, _cursor: object, statement: str, parameters: Any, _context: object, is_many: bool) -> None:
-        if statement.startswith(("SELECT", "INSERT", "UPDATE", "DELETE")):
+        if statement.startswith(("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")):
             executed.append((statement, parameters[0] if is_many else parameters))
 
     event.listen(connection, "before_cursor_execute", note)

@@ -338,6 +338,14 @@ def test_files_to_be_verified_come_by_primary_key(filled, connection):
     assert_indexed(found, pk_instances="pk")
 
 
+def test_the_newest_studies_of_a_year_are_found_by_their_date(filled, connection):
+    year = asked("STUDY", StudyDate="20250101-20251231")
+
+    (plan,) = plans(connection, lambda opened: holdings.list_studies(opened, year, filled.area_pk, 20))
+
+    assert plan.looks_up("ix_studies_area_pk_study_date_pk", "study_date")
+
+
 def test_a_shown_study_looks_up_its_series(filled, connection):
     found = plans(connection, lambda opened: holdings.series_of(opened, N))
 

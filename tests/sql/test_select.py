@@ -188,12 +188,14 @@ EVERY_SOURCE = {
         {"PatientID": "P1"},
         {"PatientID": "nobody's"},
         {"PatientID": "P1", "Modality": "CT"},
-        {"PatientID": "P*"},
+        {"PatientID": "P1\\P2"},
+        {"PatientName": "Syn*"},
         {"PatientName": "synthetic^patient 2"},
         {"StudyInstanceUID": study_uid(1, 1)},
         {"StudyInstanceUID": f"{study_uid(1, 1)}\\{study_uid(2, 1)}"},
         {"SeriesInstanceUID": series_uid(1, 1, 2), "NumberOfStudyRelatedInstances": "3"},
-        {"StudyDate": "20260101-20261231"},
+        {"StudyDate": "20260102", "PatientSex": "F"},
+        {"StudyDate": "20260101-20261231", "PatientID": "P2"},
     ],
     ids=str,
 )
@@ -211,7 +213,7 @@ def test_few_are_found_in_one_statement_as_in_two(ward, query_recorder, level, v
     assert len(recorded.starting("SELECT")) == 1
 
 
-@pytest.mark.parametrize("values", [{"PatientID": "P1"}, {"PatientID": "P*"}])
+@pytest.mark.parametrize("values", [{"PatientID": "P1"}, {"PatientName": "Synthetic*"}])
 def test_more_than_few_are_not_answered_at_once(ward, values):
     find_few = questions.few(find("IMAGE", **values), ward.area_pk, EVERY_SOURCE[Level.IMAGE], 3)
     assert find_few is not None
@@ -220,6 +222,16 @@ def test_more_than_few_are_not_answered_at_once(ward, values):
         assert find_few(connection) is None
 
 
-@pytest.mark.parametrize("values", [{}, {"PatientSex": "F"}, {"ModalitiesInStudy": "CT"}, {"PatientName": "*patient*"}])
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"PatientSex": "F"},
+        {"ModalitiesInStudy": "CT"},
+        {"PatientName": "*patient*"},
+        {"StudyDate": "20260101-20260131"},
+        {"AccessionNumber": "A*"},
+    ],
+)
 def test_what_no_index_narrows_is_not_found_at_once(values):
     assert questions.few(find("STUDY", **values), 1, [], 100) is None
