@@ -36,7 +36,7 @@ PHASES: dict[str, tuple[str, ...]] = {
     "header: values for rows": ("archive.index.rows:record",),
     "transaction: turn, BEGIN": ("archive.database.transaction:GroupCommit.write",),
     "transaction: statements": ("archive.index.upsert:add",),
-    "transaction: as one statement, synced": ("archive.index.upsert:add_alone",),
+    "transaction: as one statement, synced": ("archive.index.upsert:add_at_once",),
     "transaction: COMMIT, synced": ("sqlalchemy.engine.default:DefaultDialect.do_commit",),
     "file: waiting for its sync": ("archive.storage.syncing:Sync.wait",),
     "answer": ("archive.dimse.exchange:Exchange.respond",),

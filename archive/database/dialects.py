@@ -41,6 +41,8 @@ SUPPORTED = (SQLITE, POSTGRESQL)
 # admin_shutdown, crash_shutdown, cannot_connect_now. Class 08: the connection.
 RETRYABLE_SQLSTATES = frozenset({"40001", "40P01", "23503", "57P01", "57P02", "57P03"})
 
+DIVISION_BY_ZERO = "22012"
+
 # psycopg's words where the server ended in the moment of its answer to BEGIN or COMMIT: "received 2 results from
 # command". Of a COMMIT it is not known then whether it was, as when the connection is lost.
 _ANSWER_AND_GOODBYE = " results from command "
@@ -229,6 +231,11 @@ def is_retryable(error: DBAPIError) -> bool:
     if sqlstate in RETRYABLE_SQLSTATES or sqlstate.startswith("08") or _ANSWER_AND_GOODBYE in str(error.orig):
         return True
     return getattr(error.orig, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
+
+
+def took_itself_back(error: DBAPIError) -> bool:
+    """Whether a statement divided by zero to undo what it had done."""
+    return getattr(error.orig, "sqlstate", None) == DIVISION_BY_ZERO
 
 
 def for_readers(engine: Engine) -> Engine:

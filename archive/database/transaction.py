@@ -5,7 +5,6 @@ deadlock, a lost connection. It must therefore change nothing but the database. 
 `GroupCommit` lets all work that arrives during one commit share the next, while a lone writer never waits for company.
 """
 
-import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,8 +16,6 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from archive.database import dialects, pooler
 from archive.database.engine import Database
 from archive.errors import DatabaseFailed
-
-log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 C = TypeVar("C")
@@ -66,17 +63,20 @@ def write(database: Database, work: Callable[[Connection], T], *, durable: bool 
 
 
 def write_at_once(database: Database, statement: Callable[[Connection], T | None]) -> T | None:
-    """Run a statement that is a write transaction by itself; None if it does not apply, or fails.
+    """Run a statement that is a write transaction by itself; None if it does not apply, took itself back, or collided.
 
-    Whatever failed: who goes on in the plain way meets it again. So the statement must do no harm when it was done, and
-    only its answer was lost. It is not for SQLite, whose writers have to queue.
+    Then it is to be done in the plain way, where it must do no harm that it was done already and only its answer was
+    lost. It is not for SQLite, whose writers have to queue.
     """
     try:
         with database.statements.connect() as connection:
             return None if pooler.missing_limits(connection) else statement(connection)
+    except DBAPIError as error:
+        if dialects.took_itself_back(error) or dialects.is_retryable(error):
+            return None
+        raise _failed(error) from error
     except SQLAlchemyError as error:
-        log.debug("a statement by itself failed, and is tried in a transaction: %s", error)
-        return None
+        raise _failed(error) from error
 
 
 def _once(database: Database, work: Callable[[Connection], T], durable: bool) -> T:
@@ -96,7 +96,7 @@ def _failed(error: SQLAlchemyError) -> DatabaseFailed:
 
 
 class _Job(Generic[T, C]):
-    __slots__ = ("alone", "claim", "done", "durable", "error", "key", "result", "turn", "work")
+    __slots__ = ("at_once", "claim", "done", "durable", "error", "key", "result", "turn", "work")
 
     def __init__(
         self,
@@ -104,9 +104,9 @@ class _Job(Generic[T, C]):
         work: Callable[[Connection], T],
         claim: C | None,
         durable: bool,
-        alone: Callable[[Connection], T | None] | None,
+        at_once: Callable[[Connection], T | None] | None,
     ) -> None:
-        self.key, self.work, self.claim, self.durable, self.alone = key, work, claim, durable, alone
+        self.key, self.work, self.claim, self.durable, self.at_once = key, work, claim, durable, at_once
         self.result: T | None = None
         self.error: Exception | None = None
         self.done = False
@@ -135,14 +135,14 @@ class GroupCommit(Generic[C]):
         key: Any,
         claim: C | None = None,
         durable: bool = True,
-        alone: Callable[[Connection], T | None] | None = None,
+        at_once: Callable[[Connection], T | None] | None = None,
     ) -> T:
         """Run `work` and return its result once it is committed, or raise what it raised.
 
-        Work in one commit runs in the order of `key`, so that two processes lock rows in the same order. `alone` does
-        the same by one statement, if it can (see `write_at_once`), and is tried first where nobody else waits.
+        Work in one commit runs in the order of `key`, so that two processes lock rows in the same order. `at_once`
+        does the same by one statement, if it can (see `write_at_once`): it is tried first by who has a commit alone.
         """
-        job: _Job[T, C] = _Job(key, work, claim, durable, alone)
+        job: _Job[T, C] = _Job(key, work, claim, durable, at_once)
         with self._in_line:
             self._waiting.append(job)
             is_turn, self._is_committing = not self._is_committing, True
@@ -193,8 +193,8 @@ class GroupCommit(Generic[C]):
 
     def _alone(self, job: _Job[Any, C]) -> None:
         try:
-            if job.alone is not None:
-                job.result = write_at_once(self._database, job.alone)
+            if job.at_once is not None:
+                job.result = write_at_once(self._database, job.at_once)
             if job.result is None:
                 (job.result,) = write(
                     self._database, lambda connection: self._do(connection, [job]), durable=job.durable

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from enum import IntEnum
 from typing import NamedTuple
 
+from archive.dicom.attributes import UNIQUE_KEYS, Level
 from archive.query.model import (
     AnyOf,
     Condition,
@@ -47,8 +48,8 @@ class Leading(NamedTuple):
     keys: tuple[bool, ...]
     """Of each key, whether it leads."""
     is_to_few: bool
-    """Whether a value, a UID or a name leads: that is few rows. A range of days, or the beginning of a number, may be a
-    tenth of a table, side by side."""
+    """Whether a value, a UID or a name leads, which is few rows, other than of the instances of a series: these have
+    to be asked for by their own UID. A range of days, or the beginning of a number, may be a tenth of a table."""
 
 
 def strength(key: Key, today: date) -> Strength:
@@ -71,8 +72,15 @@ def leading(query: Query, today: date | None = None) -> Leading:
     strengths = [strength(key, today) for key in query.keys]
     strongest = max([*strengths, *(_between(each, today) for each in query.date_time_ranges)], default=Strength.NONE)
     keys = tuple(each is strongest for each in strengths)
-    values = (_is_value(key.condition) for key, leads in zip(query.keys, keys, strict=True) if leads)
-    return Leading(strongest, keys, strongest is Strength.LOOKED_UP and any(values))
+    few = (_is_few(key, query.level) for key, leads in zip(query.keys, keys, strict=True) if leads)
+    return Leading(strongest, keys, strongest is Strength.LOOKED_UP and any(few))
+
+
+def _is_few(key: Key, level: Level) -> bool:
+    if level is Level.IMAGE:
+        return key.attribute is UNIQUE_KEYS[Level.IMAGE]
+    has_index = key.attribute in UNIQUE_KEYS or key.attribute.keyword in _INDEXED or key.attribute.keyword == _DATE
+    return has_index and _is_value(key.condition)
 
 
 def _is_value(condition: Condition) -> bool:

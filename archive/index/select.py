@@ -72,7 +72,7 @@ def few(query: Query, area_pk: int, wanted: Sequence[Any], most: int) -> Callabl
             rows = connection.execute(statement.limit(most + 1)).all()
         else:
             shape, values = parted
-            rows = shapes.prepared(shape, kind).run(connection, {**values, "area": area_pk}).rows
+            rows = shapes.answering(shape, kind).run(connection, {**values, "area": area_pk}).rows
         if len(rows) > most:
             return None
         held = sorted(rows, key=itemgetter(0))

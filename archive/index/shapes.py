@@ -53,12 +53,18 @@ def split(query: Query, limit: int | None) -> tuple[Shape, dict[str, Any]] | Non
 
 
 @lru_cache(maxsize=MOST_SHAPES)
-def prepared(shape: Shape, wanted: tuple[tuple[Level, str], ...] = ()) -> Prepared:
-    """The statement of a shape: the keys of what matches, then the columns that are `wanted` of it.
+def prepared(shape: Shape) -> Prepared:
+    """The statement of a shape, which finds keys; its parameters are those of `split`, and the area's key, `area`."""
+    return _prepared(shape)
 
-    Its parameters are those of `split`, and the area's primary key, `area`.
-    """
 
+@lru_cache(maxsize=MOST_SHAPES)
+def answering(shape: Shape, wanted: tuple[tuple[Level, str], ...]) -> Prepared:
+    """The same, whose rows have the columns that are `wanted` behind their keys."""
+    return _prepared(shape, wanted)
+
+
+def _prepared(shape: Shape, wanted: tuple[tuple[Level, str], ...] = ()) -> Prepared:
     def build(dialect: Any) -> Any:
         keys = tuple(_with_parameters(number, tag, form) for number, (tag, form) in enumerate(shape.keys))
         query = Query(model=Model.PATIENT_ROOT, level=shape.level, keys=keys)

@@ -120,7 +120,7 @@ def add(
     Raises AlreadyHeld or DuplicateInstance where the area keeps what it has, and the transaction must be rolled back.
     """
     change = UsageChange(number_of_instances=1, size_bytes=record.size_bytes)
-    if known is not None and total is None and _added_at_once(connection, area_pk, record, shard, known):
+    if known is not None and total is None and _added_together(connection, area_pk, record, shard, known):
         return _usually_stored(record, known)
     parents = _counted_parents(connection, area_pk, record, known, change)
     note_disagreements(connection, area_pk, record, parents)
@@ -149,12 +149,12 @@ def add(
     raise DatabaseFailed("Somebody else stores the instance again and again", uid=record.header.sop_instance_uid)
 
 
-def add_alone(connection: Connection, area_pk: int, record: Record, *, shard: int, known: Parents) -> Stored | None:
-    """The usual store as one statement, a transaction of its own; None if something is not as usual.
+def add_at_once(connection: Connection, area_pk: int, record: Record, *, shard: int, known: Parents) -> Stored | None:
+    """The usual store of an instance without a file, as one statement that is a transaction; None if it is not usual.
 
-    What the database raises is no error of the instance: it may be added in the plain way then.
+    For `transaction.write_at_once`; what it does not do is done in the plain way.
     """
-    if usual_store.is_possible(connection, record, known) and usual_store.try_alone(
+    if usual_store.is_possible(connection, record, known) and usual_store.try_at_once(
         connection, area_pk, record, shard, known
     ):
         return _usually_stored(record, known)
@@ -166,7 +166,7 @@ def _usually_stored(record: Record, known: Parents) -> Stored:
     return Stored(known, False, change, record.size_bytes)
 
 
-def _added_at_once(connection: Connection, area_pk: int, record: Record, shard: int, known: Parents) -> bool:
+def _added_together(connection: Connection, area_pk: int, record: Record, shard: int, known: Parents) -> bool:
     """Do the usual store by one statement; False if something is not as usual, and then nothing happened."""
     if not usual_store.is_possible(connection, record, known):
         return False

@@ -15,6 +15,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Integer,
+    Update,
     bindparam,
     case,
     cast,
@@ -63,13 +64,13 @@ def try_it(connection: Connection, area_pk: int, record: Record, shard: int, par
     return Tried(*(_of_file if record.content is None else _with_content).run(connection, values).rows[0])
 
 
-def try_alone(connection: Connection, area_pk: int, record: Record, shard: int, parents: Parents) -> bool:
-    """The same as a transaction of its own, all of it or nothing; False if something is not as usual.
+def try_at_once(connection: Connection, area_pk: int, record: Record, shard: int, parents: Parents) -> bool:
+    """The same of an instance without a file, as a transaction of its own, all of it or nothing.
 
-    Raises DBAPIError where that was so only after it had begun.
+    False if something is not as usual. Raises DBAPIError with dialects.DIVISION_BY_ZERO where it was, and is no more.
     """
-    statement = _of_file_alone if record.content is None else _with_content_alone
-    ((is_done,),) = statement.run(connection, _values(area_pk, record, shard, parents)).rows
+    assert record.content is not None
+    ((is_done,),) = _at_once.run(connection, _values(area_pk, record, shard, parents)).rows
     return bool(is_done)
 
 
@@ -96,17 +97,22 @@ class _Parts(NamedTuple):
     others: list[CTE]
 
 
-def _parts(dialect: Dialect, *, has_content: bool, condition: CTE | None = None) -> _Parts:
-    """All of it, or where there is a condition and it has no row, nothing."""
-    study = _count_in_study(condition)
-    of_series = _count_in_series(study)
-    instance = _insert_instance(dialect, of_series)
-    return _Parts(
-        study, of_series, instance, _count_in_area(instance), [_keep_content(instance)] if has_content else []
-    )
+def _parts(dialect: Dialect, *, has_content: bool, usual: CTE | None = None) -> _Parts:
+    """All of it; where it is said what is usual, and that has no row, nothing."""
+    study = _count_in_study()
+    of_series = _count_in_series()
+    if usual is not None:
+        study = study.where(exists(select(usual.c.pk)))
+        of_series = of_series.where(_lists_the_class())  # as the series is when its turn has come
+    counted_in_study = study.returning(study_usage.c.study_pk).cte("counted_in_study")
+    of_series = of_series.where(exists(select(counted_in_study.c.study_pk)))
+    counted_in_series = of_series.returning(series.c.pk, series.c.sop_classes).cte("counted_in_series")
+    instance = _insert_instance(dialect, counted_in_series)
+    others = [_keep_content(instance)] if has_content else []
+    return _Parts(counted_in_study, counted_in_series, instance, _count_in_area(instance), others)
 
 
-def _within(dialect: Dialect, *, has_content: bool) -> Any:
+def _in_a_transaction(dialect: Dialect, *, has_content: bool) -> Any:
     parts = _parts(dialect, has_content=has_content)
     return select(
         exists(select(parts.study.c.study_pk)),
@@ -117,69 +123,63 @@ def _within(dialect: Dialect, *, has_content: bool) -> Any:
     ).add_cte(*parts.others)
 
 
-def _alone(dialect: Dialect, *, has_content: bool) -> Any:
+def _as_a_transaction(dialect: Dialect) -> Any:
     """Asks first whether it is as usual. If it was, and a part finds out that it is so no more, the division by zero
     takes back what the others did: a parent was removed, or somebody stored the same, in the same moment."""
     usual = _usual()
-    parts = _parts(dialect, has_content=has_content, condition=usual)
+    parts = _parts(dialect, has_content=True, usual=usual)
     counted = select(func.count()).select_from(parts.of_area).scalar_subquery()
     return select(case((exists(select(usual.c.pk)), literal(1, Integer) // counted), else_=0)).add_cte(*parts.others)
 
 
-_of_file = Prepared(lambda dialect: _within(dialect, has_content=False))
-_with_content = Prepared(lambda dialect: _within(dialect, has_content=True))
-_of_file_alone = Prepared(lambda dialect: _alone(dialect, has_content=False))
-_with_content_alone = Prepared(lambda dialect: _alone(dialect, has_content=True))
+_of_file = Prepared(lambda dialect: _in_a_transaction(dialect, has_content=False))
+_with_content = Prepared(lambda dialect: _in_a_transaction(dialect, has_content=True))
+_at_once = Prepared(_as_a_transaction)
 
 
 def _usual() -> CTE:
     """A row if the series lists the SOP Class, and the area does not hold the instance."""
-    of_class = instances.c.sop_class_uid.type
-    listed = func.string_to_array(series.c.sop_classes, rows.SEPARATOR)
     held = select(instances.c.pk).where(
         instances.c.area_pk == bindparam("area_pk"),
         instances.c.sop_instance_uid == bindparam("sop_instance_uid"),
     )
-    return (
-        select(series.c.pk)
-        .where(
-            series.c.pk == bindparam("series_pk"),
-            cast(bindparam("sop_class_uid", type_=of_class), of_class) == func.any(listed),
-            ~exists(held),
-        )
-        .cte("usual")
-    )
+    return select(series.c.pk).where(_is_the_series(), _lists_the_class(), ~exists(held)).cte("usual")
+
+
+def _is_the_series() -> ColumnElement[bool]:
+    return series.c.pk == bindparam("series_pk")
+
+
+def _lists_the_class() -> ColumnElement[bool]:
+    of_class = instances.c.sop_class_uid.type
+    listed = func.string_to_array(series.c.sop_classes, rows.SEPARATOR)
+    return cast(bindparam("sop_class_uid", type_=of_class), of_class) == func.any(listed)
 
 
 def _added_bytes() -> ColumnElement[int]:
     return bindparam("added_bytes", type_=study_usage.c.size_bytes.type)
 
 
-def _count_in_study(condition: CTE | None) -> CTE:
-    counted = update(study_usage).where(study_usage.c.study_pk == bindparam("study_pk"))
-    if condition is not None:
-        counted = counted.where(exists(select(condition.c.pk)))
+def _count_in_study() -> Update:
     return (
-        counted.values(
+        update(study_usage)
+        .where(study_usage.c.study_pk == bindparam("study_pk"))
+        .values(
             number_of_instances=study_usage.c.number_of_instances + 1,
             size_bytes=study_usage.c.size_bytes + _added_bytes(),
             last_stored_at=bindparam("now", type_=study_usage.c.last_stored_at.type),
         )
-        .returning(study_usage.c.study_pk)
-        .cte("counted_in_study")
     )
 
 
-def _count_in_series(study: CTE) -> CTE:
+def _count_in_series() -> Update:
     return (
         update(series)
-        .where(series.c.pk == bindparam("series_pk"), exists(select(study.c.study_pk)))
+        .where(_is_the_series())
         .values(
             number_of_instances=series.c.number_of_instances + 1,
             size_bytes=series.c.size_bytes + _added_bytes(),
         )
-        .returning(series.c.pk, series.c.sop_classes)
-        .cte("counted_in_series")
     )
 
 

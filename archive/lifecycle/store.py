@@ -126,14 +126,9 @@ class Store:
                 sync.wait()  # the last moment at which the file must be durable
             return stored
 
-        def alone(connection: Connection) -> Stored | None:
-            assert known is not None
-            return upsert.add_alone(connection, area.pk, record, shard=self._shard, known=known)
-
-        is_all_there_is = known is not None and sync is None and area.durable and not area.quota.decides_stores
-        by_itself = alone if is_all_there_is and not self._database.is_embedded else None
         try:
-            stored = self._commits.write(work, key=key, claim=claim, durable=area.durable, alone=by_itself)
+            at_once = self._at_once(area, record, known)
+            stored = self._commits.write(work, key=key, claim=claim, durable=area.durable, at_once=at_once)
         except NeedsWhole as because:
             self._holder.come_again(claim, because)
             stored = self._commits.write(work, key=key, claim=claim, durable=area.durable)
@@ -149,6 +144,19 @@ class Store:
             modality = stored.parents.modality or ""
             self._received.count(record.received_at, area.name, source_ae_title, modality, record.size_bytes)
         return Outcome.REPLACED if stored.replaced else Outcome.NEW
+
+    def _at_once(
+        self, area: Area, record: Record, known: Parents | None
+    ) -> Callable[[Connection], Stored | None] | None:
+        """How to store it by one statement, where nothing else belongs to its transaction: a file, a limit, a setting.
+
+        That saves trips to a server, which an embedded database does not need.
+        """
+        if known is None or record.content is None or area.quota.decides_stores or not area.durable:
+            return None
+        if self._database.is_embedded:
+            return None
+        return lambda connection: upsert.add_at_once(connection, area.pk, record, shard=self._shard, known=known)
 
     def _disks(self, area: Area) -> Disks | None:
         """The disks of an area, where it matters how much is free."""

@@ -161,24 +161,12 @@ class Shelf:
 
         return transaction.write(self.database, work)[-1]
 
-    def store_alone(
-        self,
-        record: Record,
-        *,
-        duplicates: Duplicates = Duplicates.REPLACE,
-        known: Parents | None = None,
-        shard: int = 0,
-    ) -> Stored:
-        """The same for one record as where nobody else stores: as one statement, if that does."""
-        if known is not None:
-            parents = known
-            stored = transaction.write_at_once(
-                self.database,
-                lambda connection: upsert.add_alone(connection, self.area_pk, record, shard=shard, known=parents),
-            )
-            if stored is not None:
-                return stored
-        return self.store(record, duplicates=duplicates, known=known, shard=shard)
+    def store_at_once(self, record: Record, *, known: Parents, shard: int = 0) -> Stored | None:
+        """Store a record without a file by one statement, as where nobody else stores; None if it has to be plain."""
+        return transaction.write_at_once(
+            self.database,
+            lambda connection: upsert.add_at_once(connection, self.area_pk, record, shard=shard, known=known),
+        )
 
     def remove_study(self, study_instance_uid: str, *, shard: int = 0) -> UsageChange | None:
         """Remove a study; None if there is none."""

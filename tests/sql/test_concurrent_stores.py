@@ -7,20 +7,21 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import Connection, Table, event, text, update
 from sqlalchemy.exc import DBAPIError
 
-from archive.database import transaction
+from archive.database import dialects, transaction
 from archive.database.engine import Database
 from archive.index import remove, upsert, usage
-from archive.index.record import AlreadyHeld, Duplicates, Parents, UsageChange
+from archive.index.record import AlreadyHeld, Duplicates, Parents, Record, Stored, UsageChange
 from archive.index.tables import area_usage, instances, patients, series, studies, study_usage
 from archive.index.usage import Usage
-from tests.sql.fix_holdings import Shelf, record, study_uid
+from tests.sql.fix_holdings import MR, Shelf, record, study_uid
 
 WRITERS = 8
 WAIT_SECONDS = 60.0
@@ -274,14 +275,13 @@ def remove_first(connection: Connection, shelf: Shelf) -> None:
         pytest.param(remove_first, Usage(2, 2, 2, 2000), id="removes the series"),
     ],
 )
-@pytest.mark.parametrize("store", [Shelf.store, Shelf.store_alone], ids=["in a transaction", "as a transaction"])
-def test_usual_store_sees_what_it_waited_for(shelf, writers, somebody_else, held, store):
+def test_usual_store_sees_what_it_waited_for(shelf, writers, somebody_else, held):
     known = shelf.store(record()).parents
     shelf.store(record(study=3))
 
     with ThreadPoolExecutor(1) as thread, shelf.database.engine.connect() as connection:
         somebody_else(connection, shelf)
-        storing = thread.submit(store, writers[0], record(number=2), known=known)
+        storing = thread.submit(writers[0].store, record(number=2), known=known)
         while not storing.done() and not is_anybody_waiting(shelf.database):
             wait([storing], 0.01)
         assert not storing.done()
@@ -297,24 +297,63 @@ def remove_whole_study(connection: Connection, shelf: Shelf) -> None:
     remove.remove_study(connection, shelf.rows(studies)[0].pk, 0, "removed", record().received_at)
 
 
-@pytest.mark.usefixtures("many_writers")
-@pytest.mark.parametrize("somebody_else", [store_elsewhere, remove_first, remove_whole_study])
-def test_a_statement_that_is_not_usual_any_more_is_taken_back(shelf, writers, somebody_else):
-    known = shelf.store(record()).parents
-    shelf.store(record(study=3))
+def remove_the_only_one_of_its_class(connection: Connection, shelf: Shelf) -> None:
+    """Put an instance of another SOP Class in the place of the first, whose class is then on no list."""
+    for each in (record(number=9, SOPClassUID=MR), record(number=1, SOPClassUID=MR)):
+        upsert.add(connection, shelf.area_pk, each, duplicates=Duplicates.REPLACE, shard=1)
 
-    def store_alone():
-        with writers[0].database.statements.connect() as connection:
-            return upsert.add_alone(connection, shelf.area_pk, record(number=2), shard=0, known=known)
+
+def small(number: int) -> Record:
+    """An instance without a file."""
+    stored = record(number=number)
+    return replace(stored, path=None, content=b"content", instance_values={**stored.instance_values, "path": None})
+
+
+def store_at_once_beside(
+    shelf: Shelf, writer: Shelf, known: Parents, somebody_else: Callable[[Connection, Shelf], object]
+) -> Future[Stored | None]:
+    """Store the second instance by one statement that waits for what somebody else has not committed yet."""
+
+    def store() -> Stored | None:
+        with writer.database.statements.connect() as connection:
+            return upsert.add_at_once(connection, shelf.area_pk, small(2), shard=0, known=known)
 
     with ThreadPoolExecutor(1) as thread, shelf.database.engine.connect() as connection:
         somebody_else(connection, shelf)
-        storing = thread.submit(store_alone)
+        storing = thread.submit(store)
         while not storing.done() and not is_anybody_waiting(shelf.database):
             wait([storing], 0.01)
+        assert not storing.done()
         connection.commit()
-        assert isinstance(storing.exception(WAIT_SECONDS), DBAPIError)
+        wait([storing], WAIT_SECONDS)
+    return storing
 
+
+@pytest.mark.usefixtures("many_writers")
+@pytest.mark.parametrize("table", [study_usage, series, area_usage], ids=str)
+def test_a_store_at_once_counts_beside_who_changed_the_row_meanwhile(shelf, writers, table):
+    known = shelf.store(small(1)).parents
+
+    storing = store_at_once_beside(shelf, writers[0], known, touch(table))
+
+    assert storing.result() is not None
+    assert shelf.usage() == Usage(1, 1, 2, 2000)
+    shelf.assert_sound()
+
+
+@pytest.mark.usefixtures("many_writers")
+@pytest.mark.parametrize(
+    "somebody_else", [store_elsewhere, remove_first, remove_whole_study, remove_the_only_one_of_its_class]
+)
+def test_a_store_at_once_that_is_not_usual_any_more_is_taken_back(shelf, writers, somebody_else):
+    known = shelf.store(small(1)).parents
+    shelf.store(record(study=3))
+
+    storing = store_at_once_beside(shelf, writers[0], known, somebody_else)
+
+    failed = storing.exception()
+    assert isinstance(failed, DBAPIError)
+    assert dialects.took_itself_back(failed)
     shelf.assert_sound()
 
 

@@ -177,11 +177,11 @@ EVERY_SOURCE = {
     Level.PATIENT: [Source(Level.PATIENT, "patient_id"), Source(Level.PATIENT, "number_of_instances")],
     Level.STUDY: [Source(Level.STUDY, "number_of_series"), Source(Level.PATIENT, "patient_name_alphabetic")],
     Level.SERIES: [Source(Level.SERIES, "series_description"), Source(Level.STUDY, "number_of_instances")],
-    Level.IMAGE: [Source(Level.IMAGE, "sop_instance_uid"), Source(Level.PATIENT, "rest")],
+    Level.IMAGE: [Source(Level.IMAGE, "sop_class_uid"), Source(Level.PATIENT, "rest")],
 }
 
 
-@pytest.mark.parametrize("level", list(Level), ids=lambda level: level.name)
+@pytest.mark.parametrize("level", [Level.PATIENT, Level.STUDY, Level.SERIES], ids=lambda level: level.name)
 @pytest.mark.parametrize(
     "values",
     [
@@ -214,12 +214,28 @@ def test_few_are_found_in_one_statement_as_in_two(ward, query_recorder, level, v
 
 
 @pytest.mark.parametrize("values", [{"PatientID": "P1"}, {"PatientName": "Synthetic*"}])
-def test_more_than_few_are_not_answered_at_once(ward, values):
-    find_few = questions.few(find("IMAGE", **values), ward.area_pk, EVERY_SOURCE[Level.IMAGE], 3)
+@pytest.mark.parametrize("most", [2, 3, 4])
+def test_more_than_few_are_not_answered_at_once(ward, values, most):
+    new_shelf(ward.database, f"OTHER-{ward.area_pk}").store(record(1, 3), record(1, 4))
+    find_few = questions.few(find("SERIES", **values), ward.area_pk, EVERY_SOURCE[Level.SERIES], most)
     assert find_few is not None
 
     with transaction.read_once(ward.database) as connection:
-        assert find_few(connection) is None
+        assert (find_few(connection) is None) == (most < len(ward.matching(find("SERIES", **values))))
+
+
+def test_an_instance_is_found_at_once_by_its_own_uid_only(ward):
+    uid = record(1, 1, 2, 1).header.sop_instance_uid
+    wanted = EVERY_SOURCE[Level.IMAGE]
+    find_few = questions.few(find("IMAGE", SOPInstanceUID=uid), ward.area_pk, wanted, 10)
+
+    assert find_few is not None
+    with transaction.read_once(ward.database) as connection:
+        few = find_few(connection)
+    pks = ward.matching(find("IMAGE", SOPInstanceUID=uid))
+    assert few is not None
+    assert (list(few.pks), few.answers) == (pks, answered(ward, Level.IMAGE, wanted, pks))
+    assert questions.few(find("IMAGE", SeriesInstanceUID=series_uid()), ward.area_pk, wanted, 10) is None
 
 
 @pytest.mark.parametrize(
@@ -231,6 +247,7 @@ def test_more_than_few_are_not_answered_at_once(ward, values):
         {"PatientName": "*patient*"},
         {"StudyDate": "20260101-20260131"},
         {"AccessionNumber": "A*"},
+        {"SOPClassUID": CT},
     ],
 )
 def test_what_no_index_narrows_is_not_found_at_once(values):

@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from sqlalchemy import Connection, event, func, insert, select
-from sqlalchemy.exc import InternalError, OperationalError
+from sqlalchemy.exc import DBAPIError, InternalError, OperationalError
 
 from archive.database import dialects, sqlite, transaction
 from archive.database.engine import Database
@@ -40,9 +40,20 @@ def refuse(connection: Connection) -> int:
     raise Misconfigured("No")
 
 
-def overflow(connection: Connection) -> int:
-    """A statement that fails on either database."""
-    return connection.exec_driver_sql("SELECT abs(-9223372036854775807 - 1)").scalar_one()
+class _Told(Exception):
+    """What a driver raises."""
+
+    def __init__(self, sqlstate: str) -> None:
+        super().__init__(sqlstate)
+        self.sqlstate = sqlstate
+
+
+def take_back(_: Connection) -> int:
+    raise DBAPIError("SELECT 1 / 0", None, _Told(dialects.DIVISION_BY_ZERO))
+
+
+def collide(_: Connection) -> int:
+    raise DBAPIError("SELECT 1", None, _Told("40P01"))
 
 
 def test_a_write_returns_what_its_work_returned_and_is_kept(database: Database) -> None:
@@ -223,9 +234,9 @@ def test_a_database_that_is_not_there_is_told_as_ours(dialect: str, tmp_path) ->
         connection.execute(select(func.count()).select_from(registry_revision))
 
 
-@pytest.mark.parametrize("alone, attempts", [(lambda _: 7, 0), (lambda _: None, 1), (overflow, 1)])
+@pytest.mark.parametrize("at_once, attempts", [(lambda _: 7, 0), (lambda _: None, 1), (take_back, 1), (collide, 1)])
 def test_who_is_alone_tries_one_statement_first(
-    database: Database, alone: Callable[[Connection], int | None], attempts: int
+    database: Database, at_once: Callable[[Connection], int | None], attempts: int
 ) -> None:
     done: list[int] = []
 
@@ -233,8 +244,18 @@ def test_who_is_alone_tries_one_statement_first(
         done.append(1)
         return put(7)(connection)
 
-    assert GroupCommit(database).write(work, key=1, alone=alone) == 7
+    assert GroupCommit(database).write(work, key=1, at_once=at_once) == 7
     assert len(done) == len(held(database)) == attempts
+
+
+def test_a_statement_that_fails_for_another_reason_is_not_tried_in_another_way(database: Database) -> None:
+    def fail(connection: Connection) -> int:
+        return connection.exec_driver_sql("SELECT abs(-9223372036854775807 - 1)").scalar_one()
+
+    with pytest.raises(DatabaseFailed):
+        GroupCommit(database).write(put(7), key=1, at_once=fail)
+
+    assert held(database) == []
 
 
 def test_who_shares_a_commit_does_not_try_one_statement(database: Database) -> None:
@@ -249,7 +270,7 @@ def test_who_shares_a_commit_does_not_try_one_statement(database: Database) -> N
     with ThreadPoolExecutor(THREADS) as threads:
         leader = threads.submit(commits.write, first, key=0)
         assert first_is_in.wait(30)
-        others = [threads.submit(commits.write, put(n), key=n, alone=lambda _: 999) for n in range(1, 4)]
+        others = [threads.submit(commits.write, put(n), key=n, at_once=lambda _: 999) for n in range(1, 4)]
         while len(commits._waiting) < 3:
             first_is_in.wait(0.01)
         others_wait.set()

@@ -21,6 +21,8 @@ from archive.index.tables import (
     study_usage,
     unfiled_instances,
 )
+from tests.fix_archive import FoundedArchive
+from tests.fix_instances import ct, instance
 from tests.sql.fix_holdings import MR, PET, Shelf, new_shelf, record, study_uid
 
 # Of the area, or of the order in which rows were made: keys, and the paths that two areas cannot share.
@@ -35,7 +37,7 @@ def small(stored: Record) -> Record:
 FIRST = record(number=1)
 SAME_FILE = record(number=1)
 
-SEQUENCES: dict[str, tuple[list[Record], Duplicates]] = {
+_WITH_FILES: dict[str, tuple[list[Record], Duplicates]] = {
     "a second instance": ([FIRST, record(number=2, size_bytes=50)], Duplicates.REPLACE),
     "small ones": ([small(FIRST), small(record(number=2)), record(number=3)], Duplicates.REPLACE),
     "one that replaces": ([FIRST, record(number=1, size_bytes=70), record(number=2)], Duplicates.REPLACE),
@@ -52,6 +54,12 @@ SEQUENCES: dict[str, tuple[list[Record], Duplicates]] = {
         [FIRST, record(series=2, Modality="MR", SOPClassUID=MR), record(number=2)],
         Duplicates.REPLACE,
     ),
+}
+
+
+SEQUENCES = _WITH_FILES | {
+    f"{name}, without files": ([small(each) for each in records], duplicates)
+    for name, (records, duplicates) in _WITH_FILES.items()
 }
 
 
@@ -87,7 +95,19 @@ def held(shelf: Shelf) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-@pytest.mark.parametrize("store", [Shelf.store, Shelf.store_alone], ids=["in a transaction", "as a transaction"])
+def at_once_or_plain(shelf: Shelf, stored: Record, **how: Any) -> Stored:
+    """As an association does that is alone: the record without a file by one statement, if that does."""
+    if how.get("known") is not None and stored.content is not None:
+        done = shelf.store_at_once(stored, known=how["known"], shard=how.get("shard", 0))
+        if done is not None:
+            return done
+    return shelf.store(stored, **how)
+
+
+BOTH_WAYS = pytest.mark.parametrize("store", [Shelf.store, at_once_or_plain], ids=["in a transaction", "at once"])
+
+
+@BOTH_WAYS
 @pytest.mark.parametrize("name", SEQUENCES)
 def test_remembered_parents_change_nothing_but_the_time_it_takes(
     shelf: Shelf, name: str, store: Callable[..., Stored]
@@ -102,7 +122,7 @@ def test_remembered_parents_change_nothing_but_the_time_it_takes(
     shelf.assert_sound()
 
 
-@pytest.mark.parametrize("store", [Shelf.store, Shelf.store_alone], ids=["in a transaction", "as a transaction"])
+@BOTH_WAYS
 def test_a_study_that_is_gone_and_was_remembered_is_made_anew(shelf: Shelf, store: Callable[..., Stored]) -> None:
     known = shelf.store(small(FIRST)).parents
     shelf.remove_study(study_uid())
@@ -113,11 +133,32 @@ def test_a_study_that_is_gone_and_was_remembered_is_made_anew(shelf: Shelf, stor
     shelf.assert_sound()
 
 
-def test_a_lone_store_is_one_statement_where_statements_are_trips(shelf: Shelf, query_recorder: Any) -> None:
+def test_the_usual_small_store_is_one_statement_where_statements_are_trips(shelf: Shelf, query_recorder: Any) -> None:
     known = shelf.store(small(FIRST)).parents
 
     with query_recorder(shelf.database.engine) as recorded:
-        shelf.store_alone(small(record(number=2)), known=known)
+        stored = shelf.store_at_once(small(record(number=2)), known=known)
 
-    assert len(recorded.statements) == (5 if shelf.database.is_embedded else 1)
-    shelf.assert_sound()
+    assert len(recorded.statements) == (0 if shelf.database.is_embedded else 1)
+    assert (stored is None) == shelf.database.is_embedded
+
+
+@pytest.mark.parametrize(
+    "area, has_one_statement",
+    [
+        ({"durability": "full"}, True),
+        ({"max_bytes": 1 << 30}, False),
+        ({"durability": "relaxed"}, False),
+    ],
+)
+def test_a_store_is_one_statement_where_nothing_else_belongs_to_its_transaction(
+    founded: FoundedArchive, dialect: str, query_recorder: Any, area: dict[str, Any], has_one_statement: bool
+) -> None:
+    founded.set_area(**area)
+    first, second, large = instance(number=1), instance(number=2), ct(number=3)
+
+    with query_recorder(founded.database.engine) as recorded:
+        founded.store(first, second, large, is_filed=False)
+
+    alone = [text for text in recorded.statements if text.startswith("WITH usual")]
+    assert len(alone) == (1 if has_one_statement and dialect == "postgresql" else 0)

@@ -40,6 +40,19 @@ def test_matches_are_answered(kept):
     assert holdings.answers(Level.IMAGE, [Source(Level.IMAGE, "instance_number_text")], pks) == [("2",)]
 
 
+@pytest.mark.parametrize("asked", [{}, {"StudyInstanceUID": instance(number=1).StudyInstanceUID}], ids=["all", "few"])
+@pytest.mark.parametrize(
+    "limit, first, found, answered", [(None, 5, 2, 2), (3, 2, 2, 2), (2, 1, 2, 1), (None, 1, 2, 1)]
+)
+def test_what_is_found_comes_with_its_first_answers(kept, asked, limit, first, found, answered):
+    kept.store(instance(number=3, series=2))
+    wanted = [Source(Level.SERIES, "series_instance_uid")]
+
+    held = Holdings(kept.database, kept.data).find(find("SERIES", **asked), kept.area, wanted, limit=limit, first=first)
+
+    assert (len(held.pks), len(held.answers)) == (found, answered)
+
+
 def test_answers_are_limited(kept):
     assert len(Holdings(kept.database, kept.data).matching(find("IMAGE"), kept.area, 1)) == 1
 
