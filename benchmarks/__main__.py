@@ -17,8 +17,9 @@ _Kind = TypeVar("_Kind")
 # What an archive has beside the bytes of its objects: index, logs, what it preallocates.
 _WITH_INDEX = 1.2
 
-# The figures of docs/performance.md, for `--quick` to compare with.
-_RECORDED = Path(__file__).with_name("recorded.json")
+# The figures of a quick run, for others to compare with: with few objects ratios are not those of docs/performance.md
+# (recorded.json), since what slows a peer as it fills does not show.
+_RECORDED = Path(__file__).with_name("recorded-quick.json")
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -26,7 +27,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--archives", help=f"some of {', '.join(peers.ARCHIVES)}; fewer by default with --quick")
     parser.add_argument("--rows", help=f"some of {', '.join(row.name for row in measure.ROWS)}; default: all")
     parser.add_argument("--repeats", type=int, help="figures per cell; default 3, or 1 with --quick")
-    parser.add_argument("--quick", action="store_true", help="few objects, beside the ratios recorded")
+    parser.add_argument("--quick", action="store_true", help="few objects, beside the ratios of such a run recorded")
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the Markdown page to FILE")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure to FILE")
     parser.add_argument("--profile", type=Path, metavar="FOLDER", help="draw where ours spends its time; slows it down")
