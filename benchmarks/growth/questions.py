@@ -234,7 +234,7 @@ def questions(folder: Path) -> list[Question]:
             is_per_answer=True,
         ),
         Question("the newest 20", "ms", _index(_newest(20), 50)),
-        Question("the newest 20 of a year", "ms", _index(_newest(20, StudyDate="19990101-20161231"), 20)),
+        Question("the newest 20 of years long ago", "ms", _index(_newest(20, StudyDate="19990101-20161231"), 20)),
         Question("the newest 20 by part of a name", "ms", _index(_newest(20, PatientName="*xqua07*"), 20)),
         Question("any 100 of a modality", "ms", _index(_first_found(100, ModalitiesInStudy="CT"), 20)),
         Question("any 100 by two letters", "ms", _index(_first_found(100, PatientName=f"*{_LETTERS}*"), 20)),
