@@ -5,7 +5,7 @@ Numbers say which patient, study, series and instance is meant, so the same numb
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -125,6 +125,11 @@ def record(
         source_ae_title="SENDER",
         received_at=received_at,
     )
+
+
+def small(stored: Record) -> Record:
+    """The same instance without a file: its bytes come with it."""
+    return replace(stored, path=None, content=b"content", instance_values={**stored.instance_values, "path": None})
 
 
 def study_uid(patient: int = 1, study: int = 1) -> str:

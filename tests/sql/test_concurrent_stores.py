@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing
-from dataclasses import replace
 
 import pytest
 from sqlalchemy import Connection, Table, event, text, update
@@ -18,10 +17,10 @@ from sqlalchemy.exc import DBAPIError
 from archive.database import dialects, transaction
 from archive.database.engine import Database
 from archive.index import remove, upsert, usage
-from archive.index.record import AlreadyHeld, Duplicates, Parents, Record, Stored, UsageChange
+from archive.index.record import AlreadyHeld, Duplicates, Parents, Stored, UsageChange
 from archive.index.tables import area_usage, instances, patients, series, studies, study_usage
 from archive.index.usage import Usage
-from tests.sql.fix_holdings import MR, Shelf, record, study_uid
+from tests.sql.fix_holdings import MR, Shelf, record, small, study_uid
 
 WRITERS = 8
 WAIT_SECONDS = 60.0
@@ -303,12 +302,6 @@ def remove_the_only_one_of_its_class(connection: Connection, shelf: Shelf) -> No
         upsert.add(connection, shelf.area_pk, each, duplicates=Duplicates.REPLACE, shard=1)
 
 
-def small(number: int) -> Record:
-    """An instance without a file."""
-    stored = record(number=number)
-    return replace(stored, path=None, content=b"content", instance_values={**stored.instance_values, "path": None})
-
-
 def store_at_once_beside(
     shelf: Shelf, writer: Shelf, known: Parents, somebody_else: Callable[[Connection, Shelf], object]
 ) -> Future[Stored | None]:
@@ -316,7 +309,7 @@ def store_at_once_beside(
 
     def store() -> Stored | None:
         with writer.database.statements.connect() as connection:
-            return upsert.add_at_once(connection, shelf.area_pk, small(2), shard=0, known=known)
+            return upsert.add_at_once(connection, shelf.area_pk, small(record(number=2)), shard=0, known=known)
 
     with ThreadPoolExecutor(1) as thread, shelf.database.engine.connect() as connection:
         somebody_else(connection, shelf)
@@ -332,7 +325,7 @@ def store_at_once_beside(
 @pytest.mark.usefixtures("many_writers")
 @pytest.mark.parametrize("table", [study_usage, series, area_usage], ids=str)
 def test_a_store_at_once_counts_beside_who_changed_the_row_meanwhile(shelf, writers, table):
-    known = shelf.store(small(1)).parents
+    known = shelf.store(small(record())).parents
 
     storing = store_at_once_beside(shelf, writers[0], known, touch(table))
 
@@ -346,7 +339,7 @@ def test_a_store_at_once_counts_beside_who_changed_the_row_meanwhile(shelf, writ
     "somebody_else", [store_elsewhere, remove_first, remove_whole_study, remove_the_only_one_of_its_class]
 )
 def test_a_store_at_once_that_is_not_usual_any_more_is_taken_back(shelf, writers, somebody_else):
-    known = shelf.store(small(1)).parents
+    known = shelf.store(small(record())).parents
     shelf.store(record(study=3))
 
     storing = store_at_once_beside(shelf, writers[0], known, somebody_else)

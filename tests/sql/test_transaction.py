@@ -30,6 +30,18 @@ def put(number: int) -> Callable[[Connection], int]:
     return work
 
 
+def held_up(number: int = 0) -> tuple[Callable[[Connection], int], threading.Event, threading.Event]:
+    """Work that says when it has begun, and adds its row when it is told to go on."""
+    has_begun, may_go_on = threading.Event(), threading.Event()
+
+    def work(connection: Connection) -> int:
+        has_begun.set()
+        assert may_go_on.wait(30)
+        return put(number)(connection)
+
+    return work, has_begun, may_go_on
+
+
 def held(database: Database) -> list[int]:
     with transaction.read(database) as connection:
         return list(connection.scalars(select(registry_revision.c.pk).order_by(registry_revision.c.pk)))
@@ -260,12 +272,7 @@ def test_a_statement_that_fails_for_another_reason_is_not_tried_in_another_way(d
 
 def test_who_shares_a_commit_does_not_try_one_statement(database: Database) -> None:
     commits = GroupCommit(database)
-    first_is_in, others_wait = threading.Event(), threading.Event()
-
-    def first(connection: Connection) -> int:
-        first_is_in.set()
-        assert others_wait.wait(30)
-        return put(0)(connection)
+    first, first_is_in, others_wait = held_up()
 
     with ThreadPoolExecutor(THREADS) as threads:
         leader = threads.submit(commits.write, first, key=0)
@@ -290,13 +297,7 @@ def test_many_threads_get_each_its_own_result(database: Database) -> None:
 
 def test_work_that_arrives_during_a_commit_shares_the_next(database: Database, query_recorder) -> None:
     commits = GroupCommit(database)
-    first_is_in, others_wait = threading.Event(), threading.Event()
-
-    def first(connection: Connection) -> int:
-        first_is_in.set()
-        assert others_wait.wait(30)
-        return put(0)(connection)
-
+    first, first_is_in, others_wait = held_up()
     begun: list[object] = []
     event.listen(database.engine, "begin", begun.append)
     with query_recorder(database.engine) as recorded, ThreadPoolExecutor(THREADS) as threads:
@@ -315,28 +316,20 @@ def test_work_that_arrives_during_a_commit_shares_the_next(database: Database, q
 
 def test_who_is_done_goes_while_the_next_commit_still_runs(database: Database) -> None:
     commits = GroupCommit(database)
-    entered, may_end = [threading.Event() for _ in range(3)], [threading.Event() for _ in range(3)]
-
-    def held_up(commit: int) -> Callable[[Connection], int]:
-        def work(connection: Connection) -> int:
-            entered[commit].set()
-            assert may_end[commit].wait(30)
-            return put(commit)(connection)
-
-        return work
+    work, entered, may_end = zip(*(held_up(commit) for commit in range(3)), strict=True)
 
     with ThreadPoolExecutor(THREADS) as threads:
-        first = threads.submit(commits.write, held_up(0), key=0)
+        first = threads.submit(commits.write, work[0], key=0)
         assert entered[0].wait(30)
         second = [threads.submit(commits.write, put(number), key=number) for number in range(10, 14)]
         while len(commits._waiting) < 4:
             entered[0].wait(0.01)
-        second.append(threads.submit(commits.write, held_up(1), key=99))
+        second.append(threads.submit(commits.write, work[1], key=99))
         while len(commits._waiting) < 5:
             entered[0].wait(0.01)
         may_end[0].set()
         assert entered[1].wait(30)
-        third = threads.submit(commits.write, held_up(2), key=0)
+        third = threads.submit(commits.write, work[2], key=0)
         while not commits._waiting:
             entered[0].wait(0.01)
         may_end[1].set()

@@ -1,7 +1,6 @@
 """A store into a known series leaves what the plain way leaves, whatever is there already."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -23,19 +22,13 @@ from archive.index.tables import (
 )
 from tests.fix_archive import FoundedArchive
 from tests.fix_instances import ct, instance
-from tests.sql.fix_holdings import MR, PET, Shelf, new_shelf, record, study_uid
+from tests.sql.fix_holdings import MR, PET, Shelf, new_shelf, record, small, study_uid
 
 # Of the area, or of the order in which rows were made: keys, and the paths that two areas cannot share.
 _ITS_OWN = {"pk", "area_pk", "patient_pk", "study_pk", "series_pk", "instance_pk", "path"}
 
 
-def small(stored: Record) -> Record:
-    """The same without a file."""
-    return replace(stored, path=None, content=b"content", instance_values={**stored.instance_values, "path": None})
-
-
 FIRST = record(number=1)
-SAME_FILE = record(number=1)
 
 _WITH_FILES: dict[str, tuple[list[Record], Duplicates]] = {
     "a second instance": ([FIRST, record(number=2, size_bytes=50)], Duplicates.REPLACE),
