@@ -36,7 +36,7 @@ format: $(VENV)/.installed-dev ## mend formatting and what ruff can mend by itse
 
 bench: debian-bench $(VENV)/.installed-dev ## all benchmarks beside DCMTK and Orthanc, into docs/performance.md; ARGS select
 	$(BIN)/python -m benchmarks --write docs/performance.md --json benchmarks/recorded.json $(ARGS)
-	$(BIN)/python -m benchmarks --quick --json benchmarks/recorded-quick.json
+	$(if $(ARGS),,$(BIN)/python -m benchmarks --quick --json benchmarks/recorded-quick.json)
 
 bench-quick: debian-bench $(VENV)/.installed-dev ## the same with few objects, to the screen, beside the ratios recorded
 	$(BIN)/python -m benchmarks --quick $(ARGS)

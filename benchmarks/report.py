@@ -95,6 +95,7 @@ def markdown(
         f"Measured on {datetime.now(UTC):%Y-%m-%d} by `{command}`, which wrote this page. All programs run on one",
         "machine over loopback, with DCMTK's clients: ratios count, absolute figures belong to the machine.",
         "What is wanted, what holds back where that is not reached, and what was tried: [speed](design/speed.md).",
+        "With a million studies, and what the index takes: [as the archive grows](performance-of-growth.md).",
         "",
         f"- Machine: {facts}.",
         f"- Objects: {sizes}.",
